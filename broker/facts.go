@@ -1,0 +1,70 @@
+package broker
+
+import "encoding/json"
+
+// Facts is what the register knows that may matter to one request, true at Position. An empty Household means that
+// nothing binds the asker to any household: it does not exist, or the asker may not know that it does.
+type Facts struct {
+	Position  Position
+	Touches   []Touch // a later register entry with one of these makes the facts stale
+	Revision  Revision
+	Agency    Agency
+	Relation  Relation
+	Case      CaseID
+	Household []Person // the reference person first
+	Holders   []Holder // only those the case names
+	Emergency QueryEmergency
+}
+
+// Person is one member of the household, as the register knows them.
+type Person struct {
+	BSN        BSN
+	Birth      Date
+	Restricted bool // verstrekkingsbeperking as last known; a source answer may make it stricter
+	Deceased   bool
+	Consent    []Domain // for this agency and purpose
+	Release    []Domain
+}
+
+// Agency is a party to Schakel: it asks, holds data, or both.
+type Agency struct {
+	OIN           OIN             `json:"oin"`
+	Name          string          `json:"name"`
+	Kind          AgencyKind      `json:"kind"`
+	Mandates      []Mandate       `json:"mandates,omitempty"`
+	Municipality  string          `json:"municipality,omitempty"` // CBS code it works for, four digits
+	Roles         []Role          `json:"roles,omitempty"`        // that it may assert for its workers
+	Keys          []AgencyKey     `json:"keys,omitempty"`         // that sign its tokens
+	EncryptionKey json.RawMessage `json:"encryptionKey,omitempty"`
+	Certificate   bool            `json:"certificate,omitempty"` // its tokens must be bound to a client certificate
+	Suspended     bool            `json:"suspended,omitempty"`
+}
+
+// AgencyKey is a public key of an agency.
+type AgencyKey struct {
+	ID        string          `json:"kid"`
+	JWK       json.RawMessage `json:"jwk"` // public part only (RFC 7517)
+	Suspended bool            `json:"suspended,omitempty"`
+}
+
+// Holder is an agency that a case names as holding data about this household.
+type Holder struct {
+	OIN      OIN
+	Kind     AgencyKind
+	Mandates []Mandate
+	Domains  []Domain // of its valid agreements with the asker, for this purpose
+	Persons  []int    // indexes in Facts.Household it holds data about; empty: all, and the household as a whole
+}
+
+// holds tells whether h is named for person i (-1: the household as a whole).
+func (h Holder) holds(i int) bool {
+	if len(h.Persons) == 0 {
+		return true
+	}
+	for _, p := range h.Persons {
+		if p == i || i < 0 {
+			return true
+		}
+	}
+	return false
+}

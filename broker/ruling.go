@@ -1,0 +1,265 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+)
+
+// ruling is what all decisions made so far on one request allow together. The first round sets it; every later round
+// can only take away.
+type ruling struct {
+	request  Request
+	catalog  *Catalog
+	facts    Facts
+	subjects []*subject // the household first
+
+	// As recorded: equal queries once.
+	queries   []json.RawMessage
+	decisions []json.RawMessage
+	index     map[string]int
+	lookups   []lookup
+	rounds    int
+	trace     Trace // passed on to holders
+}
+
+// lookup is the decision whether a kind of holder may be sent a person's name, birth date and address.
+type lookup struct {
+	subject *subject
+	query   int
+	kind    AgencyKind
+}
+
+// subject is one data subject of a ruling.
+type subject struct {
+	ref         Subject
+	person      int // index in facts.Household; -1 for the household, gone for one who left it
+	bsn         BSN
+	fields      []Field // asked, in the order of the request
+	grants      map[Field]Grant
+	refused     map[Field][]Reason
+	obligations []Obligation
+	queries     []int
+}
+
+// Indexes that stand for no person.
+const (
+	wholeHousehold = -1
+	gone           = -2
+)
+
+// why tells a later round which reason to give for what it takes away.
+type why int
+
+const (
+	first    why = iota // the first round: the decision's own reasons
+	stricter            // a source showed a stricter fact: the decision's own reasons
+	stale               // the register moved: ReasonChanged
+)
+
+// newRuling lays out the data subjects of a request. Without a household there is one subject and one constant query
+// over all fields, whatever they are about: what does not exist and what may not be known look the same.
+func newRuling(r Request, c *Catalog, f Facts) *ruling {
+	u := &ruling{request: r, catalog: c, facts: f, index: map[string]int{}}
+	household := &subject{ref: Household, person: wholeHousehold}
+	u.subjects = append(u.subjects, household)
+	for i, p := range f.Household {
+		u.subjects = append(u.subjects, &subject{person: i, bsn: p.BSN})
+	}
+	for _, path := range r.Fields {
+		info, _ := c.Field(path)
+		for _, s := range u.subjects {
+			if len(f.Household) == 0 || (info.Subject == SubjectHousehold) == (s == household) {
+				s.fields = append(s.fields, path)
+			}
+		}
+	}
+	return u
+}
+
+// decide makes one round: a query for each data subject, on the facts as they are now.
+func (u *ruling) decide(ctx context.Context, d Decider, now time.Time, because why) error {
+	u.rounds++
+	for _, s := range u.subjects {
+		if len(s.fields) == 0 {
+			continue
+		}
+		if s.person == gone {
+			s.lose(Decision{}, because)
+			continue
+		}
+		dec, n, err := u.ask(ctx, d, u.query(s, now))
+		if err != nil {
+			return err
+		}
+		s.queries = append(s.queries, n)
+		s.obligations = append(s.obligations, dec.Obligations...)
+		if because == first {
+			s.grants, s.refused = map[Field]Grant{}, map[Field][]Reason{}
+			for _, f := range s.fields {
+				if g, ok := dec.Grants[f]; ok {
+					s.grants[f] = g
+				} else {
+					s.refused[f] = dec.Refusals[f]
+				}
+			}
+			continue
+		}
+		s.lose(dec, because)
+	}
+	return nil
+}
+
+// lose takes away every grant that dec does not give in the same form.
+func (s *subject) lose(dec Decision, because why) {
+	for f, g := range s.grants {
+		if again, ok := dec.Grants[f]; ok && again.Form == g.Form {
+			continue
+		}
+		reasons := dec.Refusals[f]
+		if because == stale || len(reasons) == 0 {
+			reasons = []Reason{ReasonChanged}
+		}
+		s.refuse(f, reasons)
+	}
+}
+
+func (s *subject) refuse(f Field, reasons []Reason) {
+	delete(s.grants, f)
+	s.refused[f] = set(append(slices.Clone(s.refused[f]), reasons...))
+}
+
+// ask decides one query and notes it for the record.
+func (u *ruling) ask(ctx context.Context, d Decider, q Query) (Decision, int, error) {
+	dec, err := d.Decide(ctx, u.facts.Revision, q)
+	if err != nil {
+		return Decision{}, 0, err
+	}
+	key := string(q.Bytes())
+	n, ok := u.index[key+string(u.facts.Revision)]
+	if !ok {
+		n = len(u.queries)
+		u.index[key+string(u.facts.Revision)] = n
+		u.queries = append(u.queries, json.RawMessage(key))
+		u.decisions = append(u.decisions, dec.Bytes())
+	}
+	return dec, n, nil
+}
+
+// query makes the policy input for a subject.
+func (u *ruling) query(s *subject, now time.Time) Query {
+	q := Query{
+		V:         QueryVersion,
+		Agency:    QueryAgency{u.facts.Agency.Kind, u.facts.Agency.Mandates},
+		Role:      u.request.Role,
+		Purpose:   u.request.Purpose,
+		Relation:  u.facts.Relation,
+		Emergency: u.facts.Emergency,
+		Fields:    s.fields,
+	}
+	if len(u.facts.Household) == 0 {
+		q.Relation = Relation{Case: CaseNone, Municipality: MunicipalityUnknown}
+		q.Subject = QuerySubject{Kind: SubjectHousehold, Age: AgeUnknown}
+		q.Emergency = QueryEmergency{}
+		return q.Canonical()
+	}
+	q.Subject = u.subjectFacts(s, now)
+	q.Agreements = u.agreements(s.person)
+	return q.Canonical()
+}
+
+// subjectFacts: a household is restricted when one member is, and has consented when every member has.
+func (u *ruling) subjectFacts(s *subject, now time.Time) QuerySubject {
+	if s.person >= 0 {
+		p := u.facts.Household[s.person]
+		return QuerySubject{SubjectPerson, p.Birth.AgeBand(now), p.Restricted, p.Consent, p.Release}
+	}
+	q := QuerySubject{Kind: SubjectHousehold, Age: AgeUnknown}
+	for i, p := range u.facts.Household {
+		q.DisclosureRestricted = q.DisclosureRestricted || p.Restricted
+		if i == 0 {
+			q.Consent, q.Release = p.Consent, p.Release
+			continue
+		}
+		q.Consent, q.Release = both(q.Consent, p.Consent), both(q.Release, p.Release)
+	}
+	return q
+}
+
+func both(a, b []Domain) []Domain {
+	var out []Domain
+	for _, d := range a {
+		if slices.Contains(b, d) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// agreements lists the domains for which a holder named here has a valid agreement with the asker. What the register
+// itself holds needs none.
+func (u *ruling) agreements(person int) []Domain {
+	var out []Domain
+	for _, h := range u.facts.Holders {
+		if h.holds(person) {
+			out = append(out, h.Domains...)
+		}
+	}
+	for _, f := range u.catalog.Fields {
+		if slices.Contains(f.Holders, KindRegister) {
+			out = append(out, f.Domain)
+		}
+	}
+	return out
+}
+
+// refresh takes newer facts into the ruling. Nobody is added: a person who joined was not decided on before, and
+// nothing more is fetched. A person who left keeps nothing.
+func (u *ruling) refresh(f Facts) {
+	u.facts = f
+	for _, s := range u.subjects {
+		if s.person == wholeHousehold {
+			continue
+		}
+		s.person = slices.IndexFunc(f.Household, func(p Person) bool { return p.BSN == s.bsn })
+		if s.person < 0 {
+			s.person = gone
+		}
+	}
+}
+
+// granted counts the grants left.
+func (u *ruling) granted() int {
+	n := 0
+	for _, s := range u.subjects {
+		n += len(s.grants)
+	}
+	return n
+}
+
+// refusing tells whether the answer must be a refusal.
+func (u *ruling) refusing() bool {
+	if u.granted() == 0 {
+		return true
+	}
+	if u.request.OnRefusal != OnRefusalFail {
+		return false
+	}
+	for _, s := range u.subjects {
+		if len(s.refused) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// portError makes sure an error of a port has a Kind, so that nothing unknown leaves with detail.
+func portError(err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return Fail(KindInternal, "internal", err)
+}
