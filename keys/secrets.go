@@ -140,14 +140,17 @@ func (r *Ring) Destroy(generation string) error {
 	return nil
 }
 
-// Wrap encrypts a data key under a generation ("" is that of now). The generation stands in the result and is bound.
-func (r *Ring) Wrap(generation string, key []byte) ([]byte, error) {
-	if generation == "" {
-		var err error
-		if generation, err = r.Generation(r.cfg.Now()); err != nil {
-			return nil, err
-		}
+// Wrap encrypts a data key under the generation of now.
+func (r *Ring) Wrap(key []byte) ([]byte, error) {
+	generation, err := r.Generation(r.cfg.Now())
+	if err != nil {
+		return nil, err
 	}
+	return r.WrapUnder(generation, key)
+}
+
+// WrapUnder encrypts a data key under a generation, which stands in the result and is bound to it.
+func (r *Ring) WrapUnder(generation string, key []byte) ([]byte, error) {
 	if len(key) < 16 || len(key) > maxWrapped {
 		return nil, errors.New("wrap key: a key has 16 to 64 bytes")
 	}
@@ -210,7 +213,7 @@ func (r *Ring) Rewrap(wrapped []byte) ([]byte, error) {
 	}
 	defer clear(key)
 	generation, _ := WrappedBy(wrapped)
-	return r.Wrap(r.now.Load().newest(quarterOf(generation)), key)
+	return r.WrapUnder(r.now.Load().newest(quarterOf(generation)), key)
 }
 
 // SealRef hides which data key a part of an event uses: equal ids look different and have the same length. Each
