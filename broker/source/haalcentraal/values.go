@@ -79,8 +79,18 @@ func date(v any, _ broker.BSN) (any, error) {
 	if _, err := dateOf(v); err != nil {
 		return nil, err
 	}
-	out, err := pick(v, map[string]source.Type{"type": source.TypeText, "datum": source.TypeDate, "jaar": source.TypeNumber,
-		"maand": source.TypeNumber, "onbekend": source.TypeFlag, "langFormaat": source.TypeText})
+	keys := map[string]source.Type{"type": source.TypeText, "langFormaat": source.TypeText}
+	switch v.(map[string]any)["type"] { // dateOf made sure that it is an object of one of these
+	case "Datum":
+		keys["datum"] = source.TypeDate
+	case "JaarMaandDatum":
+		keys["jaar"], keys["maand"] = source.TypeNumber, source.TypeNumber
+	case "JaarDatum":
+		keys["jaar"] = source.TypeNumber
+	case "DatumOnbekend":
+		keys["onbekend"] = source.TypeFlag
+	}
+	out, err := pick(v, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -93,38 +103,35 @@ func dateOf(v any) (broker.Date, error) {
 	if !ok {
 		return broker.Date{}, bad
 	}
-	number := func(key string, low, high int) int {
+	number := func(key string, high int) int {
 		n, _ := obj[key].(json.Number)
 		i, err := strconv.Atoi(string(n))
-		if err != nil || i < low || i > high {
-			return -1
+		if err != nil || i < 1 || i > high {
+			return 0
 		}
 		return i
 	}
-	d := broker.Date{}
+	year, month := number("jaar", 9999), number("maand", 12)
+	text, _ := obj["datum"].(string)
 	switch obj["type"] {
 	case "Datum":
-		s, _ := obj["datum"].(string)
-		full, err := broker.ParseDate(s)
-		if err != nil || full.Day == 0 || len(s) != len("2006-01-02") {
-			return broker.Date{}, bad
+		if d, err := broker.ParseDate(text); err == nil && d.Day != 0 && source.TypeDate.Check(text) == nil {
+			return d, nil
 		}
-		return full, nil
 	case "JaarMaandDatum":
-		d.Year, d.Month = number("jaar", 1, 9999), number("maand", 1, 12)
-	case "JaarDatum":
-		d.Year = number("jaar", 1, 9999)
-	case "DatumOnbekend":
-		if obj["onbekend"] != true {
-			return broker.Date{}, bad
+		if year != 0 && month != 0 {
+			return broker.Date{Year: year, Month: month}, nil
 		}
-	default:
-		return broker.Date{}, bad
+	case "JaarDatum":
+		if year != 0 {
+			return broker.Date{Year: year}, nil
+		}
+	case "DatumOnbekend":
+		if obj["onbekend"] == true {
+			return broker.Date{}, nil
+		}
 	}
-	if d.Year < 0 || d.Month < 0 {
-		return broker.Date{}, bad
-	}
-	return d, nil
+	return broker.Date{}, bad
 }
 
 // authority reads gezag: which kind of authority there is over the person asked about, each {type} and, where so,

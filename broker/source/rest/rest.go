@@ -144,7 +144,7 @@ func (s *Source) keyOf(a broker.Ask) (map[string]string, error) {
 
 func (s *Source) read(answer map[string]any, key map[string]string, asked []broker.Field) (broker.Record, error) {
 	for _, name := range keyNames() {
-		if echo, there := answer[name]; there && echo != nil && (key[name] == "" || echo != key[name]) {
+		if echo, there := answer[name]; there && echo != nil && echo != key[name] {
 			return broker.Record{}, fmt.Errorf("answer about another person: %w", source.FailOtherPerson)
 		}
 	}
