@@ -9,6 +9,7 @@ package journal
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strconv"
@@ -175,6 +176,9 @@ func (b Batch) Validate() error {
 		for _, e := range run.entries {
 			if !e.ID.Follows(last) {
 				return bad("order of ids")
+			}
+			if e.Hash != sha256.Sum256(e.Bytes) {
+				return bad("hash of an entry")
 			}
 			last, size = e.ID, size+len(e.Bytes)
 		}
