@@ -136,7 +136,7 @@ func (o *Opener) Open(_ context.Context, token string, channel broker.Channel) (
 	if err := o.judge(t, agency, channel, now); err != nil {
 		return broker.Caller{}, err
 	}
-	return broker.Caller{Agency: agency.OIN, Worker: t.worker, Role: t.role}, nil
+	return broker.Caller{Agency: t.issuer, Worker: t.worker, Role: t.role}, nil
 }
 
 // verify checks the signature under the registered key, which alone decides on the algorithm.

@@ -60,22 +60,25 @@ func ReadEvidence(data []byte) (Evidence, error) {
 	if !utf8.Valid(data) {
 		return bad("the file is not UTF-8")
 	}
-	if _, err := broker.ParseObject(data); err != nil {
+	obj, err := broker.ParseObject(data)
+	if err != nil {
 		return Evidence{}, fmt.Errorf("read evidence: %w", err)
 	}
-	var f evidenceFile
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
-		return bad("the file may have body, signature and compact, all texts, and nothing else; an answer's own body is no evidence without its signature")
+	for name, v := range obj {
+		_, isText := v.(string)
+		if !isText || (name != "body" && name != "signature" && name != "compact") {
+			return bad("the file may have body, signature and compact, all texts, and nothing else; an answer's own body is no evidence without its signature")
+		}
 	}
+	e := Evidence{[]byte(text(obj, "body")), text(obj, "signature"), text(obj, "compact")}
 	switch {
-	case f.Compact != "" && f.Body == "" && f.Signature == "":
-	case f.Compact == "" && f.Body != "" && f.Signature != "":
+	case e.Compact != "" && len(e.Body) == 0 && e.Signature == "":
+		e.Body = nil
+	case e.Compact == "" && len(e.Body) != 0 && e.Signature != "":
 	default:
 		return bad("the file must have body and signature, or compact")
 	}
-	return Evidence{[]byte(f.Body), f.Signature, f.Compact}, nil
+	return e, nil
 }
 
 // Decrypt opens a nested answer (JWE) with the agency's private encryption JWK and gives the compact JWS inside.
