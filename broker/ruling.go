@@ -258,7 +258,7 @@ func (u *ruling) refusing() bool {
 // portError makes sure an error of a port has a Kind, so that nothing unknown leaves with detail.
 func portError(err error) error {
 	var e *Error
-	if errors.As(err, &e) {
+	if err == nil || errors.As(err, &e) {
 		return err
 	}
 	return Fail(KindInternal, "internal", err)
