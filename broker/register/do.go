@@ -1,0 +1,212 @@
+package register
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/journal"
+)
+
+// RoleOperator is the role in which the audit event of a change names the operator.
+const RoleOperator broker.Role = "beheerder"
+
+const (
+	atOnce    = 100       // commands in one append
+	atOnceLen = 384 << 10 // bytes of entries in one append; the audit event needs room too
+	maxTries  = 10
+	sealers   = 32 // a store makes many new keys durable in little more time than one
+)
+
+// Operator is who gives commands; the audit event names them.
+type Operator struct{ Name string }
+
+// Appender appends register entries right after a head, in one step with the audit event of the same change; kind is the
+// event's. It returns the definite outcome; an error means that it is not known.
+type Appender func(ctx context.Context, after journal.Head, entries []journal.Entry, kind string, staff broker.Staff) (journal.Outcome, error)
+
+// ErrUnknownOutcome tells that a change may have been made or not.
+var ErrUnknownOutcome = errors.New("it is not known whether the change was made; " +
+	"look with `schakel register … list` before you give the command again")
+
+// Do makes one change. When it returns nil the change is durable and in the view.
+func (r *Register) Do(ctx context.Context, a Appender, op Operator, c Command) error {
+	return r.DoAll(ctx, a, op, []Command{c})
+}
+
+// DoAll makes changes in order, up to 100 in one append. Each command is checked as if those before it were made. On an
+// error the commands before the append that failed were made and are in the view; the error says how many.
+func (r *Register) DoAll(ctx context.Context, a Appender, op Operator, commands []Command) error {
+	if op.Name == "" || len(op.Name) > 100 {
+		return errors.New("change register: say who gives the command, in 1 to 100 bytes")
+	}
+	r.changing.Lock()
+	defer r.changing.Unlock()
+	for done := 0; done < len(commands); {
+		n, err := r.doSome(ctx, a, op, commands[done:min(done+atOnce, len(commands))])
+		if err != nil {
+			if len(commands) > 1 {
+				return fmt.Errorf("change register: %w (%d of %d commands were made before)", err, done, len(commands))
+			}
+			return fmt.Errorf("change register: %w", err)
+		}
+		done += n
+	}
+	return nil
+}
+
+// doSome makes as many of the commands as fit in one append, at least one, and tells how many.
+func (r *Register) doSome(ctx context.Context, a Appender, op Operator, commands []Command) (int, error) {
+	for range maxTries {
+		if err := r.Refresh(ctx); err != nil {
+			return 0, err
+		}
+		head, drafts, err := r.plan(commands)
+		if err != nil {
+			return 0, err
+		}
+		if err := r.seal(ctx, drafts); err != nil {
+			return 0, err
+		}
+		entries, err := link(head, drafts)
+		if err != nil {
+			return 0, err
+		}
+		staff := broker.Staff{Worker: broker.WorkerID(op.Name), Role: RoleOperator, Case: oneCase(drafts[:len(entries)])}
+		outcome, err := a(ctx, head, entries, oneKind(drafts[:len(entries)]), staff)
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("%w (%w)", ErrUnknownOutcome, err)
+		case outcome == journal.Appended || outcome == journal.Already:
+			if err := r.Refresh(ctx); err != nil {
+				return 0, fmt.Errorf("the change was made, but could not be read back: %w", err)
+			}
+			return len(entries), nil
+		case outcome != journal.Moved && outcome != journal.Stale:
+			return 0, fmt.Errorf("nothing was changed: the journal answered %q; start this process again", outcome)
+		}
+	}
+	return 0, fmt.Errorf("nothing was changed: others changed the register at the same time, %d times; try again", maxTries)
+}
+
+// draft is a command on its way to an entry.
+type draft struct {
+	command Command
+	plain   []byte
+	stored  stored
+}
+
+// plan checks commands one after another, each where those before it were made, and says what their entries hold.
+func (r *Register) plan(commands []Command) (journal.Head, []draft, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	e := r.env(r.state.over())
+	drafts := make([]draft, 0, len(commands))
+	for i, c := range commands {
+		c, err := c.check(e)
+		if err == nil {
+			d := draft{command: c, stored: stored{Time: e.now, Kind: c.kind(), Touches: c.touches(e)}}
+			if err = c.apply(e, 0); err == nil {
+				d.plain, err = encode(c)
+			}
+			drafts = append(drafts, d)
+		}
+		if err != nil && len(commands) > 1 {
+			err = fmt.Errorf("command %d: %w", i+1, err)
+		}
+		if err != nil {
+			return journal.Head{}, nil, err
+		}
+	}
+	return r.head, drafts, nil
+}
+
+// seal encrypts what is about persons and staff, several at a time.
+func (r *Register) seal(ctx context.Context, drafts []draft) error {
+	var (
+		wait sync.WaitGroup
+		slot = make(chan struct{}, sealers)
+		errs = make([]error, len(drafts))
+	)
+	for i := range drafts {
+		d := &drafts[i]
+		keyID, part := d.command.key(r.cfg.Touch)
+		if keyID == "" {
+			d.stored.Body = d.plain
+			continue
+		}
+		slot <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slot }()
+			p, err := r.cfg.Vault.Seal(ctx, keyID, part, d.plain)
+			d.stored.Part, errs[i] = &p, err
+		})
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+// link makes the drafts entries, as many as fit in one append.
+func link(head journal.Head, drafts []draft) ([]journal.Entry, error) {
+	var entries []journal.Entry
+	size := 0
+	for _, d := range drafts {
+		e, err := chain(head, d.stored)
+		if err != nil {
+			return nil, err
+		}
+		if size += len(e.Bytes); size > atOnceLen && len(entries) > 0 {
+			break
+		}
+		if size > atOnceLen {
+			return nil, errors.New("this command is too large; split it")
+		}
+		entries, head = append(entries, e), journal.Head{ID: e.ID, Hash: e.Hash}
+	}
+	return entries, nil
+}
+
+// oneKind is the kind of all drafts, or that of several together.
+func oneKind(drafts []draft) string {
+	for _, d := range drafts {
+		if d.stored.Kind != drafts[0].stored.Kind {
+			return "register.changed"
+		}
+	}
+	return drafts[0].stored.Kind
+}
+
+// oneCase is the case that all drafts are about, or "".
+func oneCase(drafts []draft) broker.CaseID {
+	id := caseOf(drafts[0].command)
+	for _, d := range drafts {
+		if caseOf(d.command) != id {
+			return ""
+		}
+	}
+	return id
+}
+
+func caseOf(c Command) broker.CaseID {
+	switch c := c.(type) {
+	case OpenCase:
+		return c.ID
+	case Assign:
+		return c.Case
+	case Unassign:
+		return c.Case
+	case CloseCase:
+		return c.Case
+	case GiveConsent:
+		return c.Case
+	case WithdrawConsent:
+		return c.Case
+	case DeclareEmergency:
+		return c.Case
+	case EndEmergency:
+		return c.Case
+	}
+	return ""
+}

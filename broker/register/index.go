@@ -1,0 +1,126 @@
+package register
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"github.com/schakel/schakel/broker"
+)
+
+// index finds what Facts looks for.
+type index struct {
+	subjects *subjectKeys
+	cases    map[subjectKey][]broker.CaseID // open cases of a person
+	given    map[pair][]string              // agreements that stand
+}
+
+// pair is a holder and who it agreed with.
+type pair struct{ holder, recipient broker.OIN }
+
+func newIndex(subjects *subjectKeys) *index {
+	return &index{subjects: subjects, cases: map[subjectKey][]broker.CaseID{}, given: map[pair][]string{}}
+}
+
+func (x *index) open(c *caseFile) {
+	if x == nil {
+		return
+	}
+	for _, m := range c.members {
+		k := x.subjects.of(m.reveal())
+		x.cases[k] = append(x.cases[k], c.id)
+	}
+}
+
+func (x *index) close(c *caseFile) {
+	if x == nil {
+		return
+	}
+	for _, m := range c.members {
+		k := x.subjects.of(m.reveal())
+		if x.cases[k] = without(x.cases[k], c.id); len(x.cases[k]) == 0 {
+			delete(x.cases, k)
+		}
+	}
+}
+
+func (x *index) agree(a Agreement) {
+	if x != nil {
+		p := pair{a.Holder, a.Recipient}
+		x.given[p] = append(x.given[p], a.ID)
+	}
+}
+
+func (x *index) withdraw(a Agreement) {
+	if x == nil {
+		return
+	}
+	p := pair{a.Holder, a.Recipient}
+	if x.given[p] = without(x.given[p], a.ID); len(x.given[p]) == 0 {
+		delete(x.given, p)
+	}
+}
+
+// without gives a new list: what was read before stays as it was.
+func without[T comparable](list []T, gone T) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(v T) bool { return v == gone })
+}
+
+// subjectKeys turns BSNs into the keys of the index. Its own key is random and lives in this process only, so that no
+// table by BSN exists, not even in memory.
+type subjectKeys struct{ key [32]byte }
+
+type subjectKey [16]byte
+
+func newSubjectKeys() (*subjectKeys, error) {
+	s := &subjectKeys{}
+	if _, err := rand.Read(s.key[:]); err != nil {
+		return nil, fmt.Errorf("make subject keys: %w", err)
+	}
+	return s, nil
+}
+
+func (s *subjectKeys) of(b broker.BSN) subjectKey {
+	m := hmac.New(sha256.New, s.key[:])
+	m.Write([]byte(b.Reveal()))
+	var sum [sha256.Size]byte
+	return subjectKey(m.Sum(sum[:0])[:16])
+}
+
+// recent remembers which of the last entries touched what.
+type recent struct {
+	size    int
+	last    broker.Position // the newest entry
+	touches [][]broker.Touch
+	at      map[broker.Touch]broker.Position // the newest entry of these that touched it
+}
+
+func newRecent(size int) *recent {
+	return &recent{size: size, at: map[broker.Touch]broker.Position{}}
+}
+
+func (r *recent) add(p broker.Position, touches []broker.Touch) {
+	if len(r.touches) == r.size {
+		oldest := r.last - broker.Position(r.size) + 1
+		for _, t := range r.touches[0] {
+			if r.at[t] == oldest {
+				delete(r.at, t)
+			}
+		}
+		r.touches = r.touches[1:]
+	}
+	r.last, r.touches = p, append(r.touches, touches)
+	for _, t := range touches {
+		r.at[t] = p
+	}
+}
+
+// untouched tells whether no entry after p touched any of these. What is no longer remembered counts as touched.
+func (r *recent) untouched(p broker.Position, touches []broker.Touch) bool {
+	if p > r.last || r.last-p > broker.Position(len(r.touches)) || r.at[broker.TouchAll] > p {
+		return false
+	}
+	return !slices.ContainsFunc(touches, func(t broker.Touch) bool { return r.at[t] > p })
+}

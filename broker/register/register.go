@@ -1,0 +1,146 @@
+package register
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/keys"
+)
+
+// Config is what a Register is made of. All but MaxBehind, Catalog and Now must be set.
+type Config struct {
+	// Store holds the register stream.
+	Store Store
+	// Vault seals and opens what is about persons and staff.
+	Vault Vault
+	// Touch makes touches: a keyed hash, the same in every process of a deployment.
+	Touch TouchFunc
+	// VerifyAgreement checks that the holder signed a.Payload(). It MUST depend on its arguments only: it is asked
+	// again whenever the register is read, with the holder as it was then.
+	VerifyAgreement func(holder broker.Agency, a Agreement) error
+	// Catalog gives the closed lists that commands are checked against. Without it, or while it gives nil, commands
+	// that need them are refused.
+	Catalog func() *broker.Catalog
+	// MaxBehind is how long Facts may be given after the last time that the view was seen to be complete; 5 s when 0.
+	MaxBehind time.Duration
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+}
+
+// Store is what of a journal.Store a Register reads.
+type Store interface {
+	Head(ctx context.Context, s journal.Stream) (journal.Head, error)
+	Read(ctx context.Context, s journal.Stream, after journal.ID, max int) ([]journal.Entry, error)
+	Wait(ctx context.Context, s journal.Stream, after journal.ID) error
+}
+
+// Vault seals parts under a key by name, made at its first use (keys.Vault does).
+type Vault interface {
+	Seal(ctx context.Context, keyID, context string, plain []byte) (keys.Part, error)
+	Open(ctx context.Context, context string, p keys.Part) (plain []byte, keyID string, err error)
+}
+
+const (
+	defaultMaxBehind = 5 * time.Second
+	remembered       = 2000 // entries whose touches Validate knows
+)
+
+// Register is the view over one shard's register. Its methods may be called concurrently. What it gives back is shared
+// and MUST NOT be changed.
+type Register struct {
+	cfg Config
+
+	changing sync.Mutex // one Do at a time: two would only make each other start again
+	reading  sync.Mutex // one Refresh at a time
+
+	mu        sync.RWMutex // guards all below
+	state     *state
+	recent    *recent
+	head      journal.Head
+	confirmed time.Time // the view was complete then
+	broken    error     // the stream is not what it must be; nothing is given any more
+	origin    genesis
+}
+
+// Open reads the whole register into memory.
+func Open(ctx context.Context, cfg Config) (*Register, error) {
+	if cfg.Store == nil || cfg.Vault == nil || cfg.Touch == nil || cfg.VerifyAgreement == nil {
+		return nil, errors.New("open register: Store, Vault, Touch and VerifyAgreement must be set")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.MaxBehind == 0 {
+		cfg.MaxBehind = defaultMaxBehind
+	}
+	subjects, err := newSubjectKeys()
+	if err != nil {
+		return nil, fmt.Errorf("open register: %w", err)
+	}
+	r := &Register{cfg: cfg, state: newState(subjects), recent: newRecent(remembered)}
+	if err := r.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("open register: %w", err)
+	}
+	return r, nil
+}
+
+// Log gives the random id of this log and the shard, from the genesis entry.
+func (r *Register) Log() (id, shard string) { return r.origin.Log, r.origin.Shard }
+
+// Agency finds an agency, suspended or not.
+func (r *Register) Agency(oin broker.OIN) (broker.Agency, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if a := r.state.agencies.get(oin); a != nil {
+		return a.Agency, true
+	}
+	return broker.Agency{}, false
+}
+
+// Revision gives the active policy revision.
+func (r *Register) Revision() (broker.Revision, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.state.revision, r.state.revision != ""
+}
+
+// Position counts the entries in the view.
+func (r *Register) Position() broker.Position {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return broker.Position(r.head.ID.Seq)
+}
+
+// Ready tells why Facts would not be given now: an *broker.Error of KindUnavailable.
+func (r *Register) Ready() error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.ready(r.cfg.Now())
+}
+
+func (r *Register) ready(now time.Time) error {
+	switch {
+	case r.broken != nil:
+		return broker.Fail(broker.KindUnavailable, "register-behind", r.broken)
+	case now.Sub(r.confirmed) > r.cfg.MaxBehind:
+		return broker.Fail(broker.KindUnavailable, "register-behind",
+			fmt.Errorf("the register was last seen complete %s ago", now.Sub(r.confirmed).Round(time.Second)))
+	case r.state.revision == "":
+		return broker.Fail(broker.KindUnavailable, "no-policy",
+			errors.New("no policy revision is active; activate one"))
+	}
+	return nil
+}
+
+// Validate tells up to which position facts that were true at p, and rest on these touches, are still true. Not ok where
+// they are not, or where p lies too far back to tell.
+func (r *Register) Validate(p broker.Position, touches []broker.Touch) (now broker.Position, ok bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return broker.Position(r.head.ID.Seq), r.broken == nil && r.recent.untouched(p, touches)
+}

@@ -1,0 +1,172 @@
+package register
+
+import (
+	"slices"
+	"time"
+
+	"github.com/schakel/schakel/broker"
+)
+
+// state is everything the register knows. Records in it are never changed, only replaced, so that a second state can lie
+// over one (see over) to try commands out, and readers can keep what they found.
+type state struct {
+	agencies   layer[broker.OIN, *agency]
+	teams      layer[Team, *team]
+	cases      layer[broker.CaseID, *caseFile]
+	agreements layer[string, *agreement]
+	revision   broker.Revision
+	index      *index // nil in a state that lies over another
+}
+
+func newState(subjects *subjectKeys) *state {
+	return &state{
+		agencies:   newLayer[broker.OIN, *agency](nil),
+		teams:      newLayer[Team, *team](nil),
+		cases:      newLayer[broker.CaseID, *caseFile](nil),
+		agreements: newLayer[string, *agreement](nil),
+		index:      newIndex(subjects),
+	}
+}
+
+// over gives a state that begins as s and leaves s as it is.
+func (s *state) over() *state {
+	return &state{
+		agencies:   newLayer(&s.agencies),
+		teams:      newLayer(&s.teams),
+		cases:      newLayer(&s.cases),
+		agreements: newLayer(&s.agreements),
+		revision:   s.revision,
+	}
+}
+
+// layer is a map that may lie over another.
+type layer[K comparable, V any] struct {
+	own   map[K]V
+	below *layer[K, V]
+}
+
+func newLayer[K comparable, V any](below *layer[K, V]) layer[K, V] {
+	return layer[K, V]{own: map[K]V{}, below: below}
+}
+
+// get gives the zero value for what is absent.
+func (l *layer[K, V]) get(k K) V {
+	v, ok := l.own[k]
+	if !ok && l.below != nil {
+		return l.below.get(k)
+	}
+	return v
+}
+
+func (l *layer[K, V]) put(k K, v V) { l.own[k] = v }
+
+// agency is an agency with its touch, which is asked for with every request.
+type agency struct {
+	broker.Agency
+	touch broker.Touch
+}
+
+// team is who is in a team, sorted.
+type team struct{ workers []broker.WorkerID }
+
+func (t *team) has(w broker.WorkerID) bool {
+	if t == nil {
+		return false
+	}
+	_, ok := slices.BinarySearch(t.workers, w)
+	return ok
+}
+
+// agreement is an agreement, and whether it was withdrawn: its id can't be used again.
+type agreement struct {
+	Agreement
+	withdrawn bool
+}
+
+// caseFile is a case as the view keeps it: compact, since there may be a million of them. Of a closed case only the id,
+// kind and agency remain.
+type caseFile struct {
+	id           broker.CaseID
+	touch        broker.Touch
+	kind         CaseKind
+	closed       bool
+	agency       broker.OIN
+	municipality string
+	opened       broker.Position
+	members      []member
+	holders      []caseHolder
+	workers      []Worker
+	teams        []Team
+	coordinator  Worker
+	consents     []Consent
+	emergency    *emergency
+}
+
+// member is one person of a case in 12 bytes.
+type member struct {
+	bsn                  uint32
+	year                 uint16
+	month, day           uint8
+	restricted, deceased bool
+}
+
+// caseHolder is a holder that the case names; members are indexes, empty for all.
+type caseHolder struct {
+	oin     broker.OIN
+	members []int
+}
+
+type emergency struct {
+	domains []broker.Domain
+	until   time.Time
+}
+
+// packBSN gives the number of a BSN that was checked; 0 for any other text.
+func packBSN(b broker.BSN) uint32 {
+	if _, err := broker.ParseBSN(b.Reveal()); err != nil {
+		return 0
+	}
+	var n uint32
+	for _, c := range b.Reveal() {
+		n = n*10 + uint32(c-'0')
+	}
+	return n
+}
+
+func (m member) reveal() broker.BSN {
+	var digits [9]byte
+	for i, n := len(digits)-1, m.bsn; i >= 0; i, n = i-1, n/10 {
+		digits[i] = byte('0' + n%10)
+	}
+	return broker.BSN(digits[:])
+}
+
+func (m member) birth() broker.Date {
+	return broker.Date{Year: int(m.year), Month: int(m.month), Day: int(m.day)}
+}
+
+// member finds a person; -1 where the case doesn't have them.
+func (c *caseFile) member(bsn uint32) int {
+	return slices.IndexFunc(c.members, func(m member) bool { return m.bsn == bsn })
+}
+
+// today is the calendar day in Amsterdam.
+func today(now time.Time) broker.Date {
+	t := now.In(broker.Amsterdam())
+	return broker.Date{Year: t.Year(), Month: int(t.Month()), Day: t.Day()}
+}
+
+// covers tells whether day lies in from–until, both days included. Without until there is no end.
+func covers(from, until, day broker.Date) bool {
+	return !earlier(day, from) && (until == broker.Date{} || !earlier(until, day))
+}
+
+func earlier(a, b broker.Date) bool {
+	if a.Year != b.Year {
+		return a.Year < b.Year
+	}
+	if a.Month != b.Month {
+		return a.Month < b.Month
+	}
+	return a.Day < b.Day
+}
