@@ -1,0 +1,143 @@
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/keys"
+)
+
+// The contexts of encrypted parts, bound into each.
+const (
+	contextStaff   = "staff"
+	contextSubject = "subject"
+)
+
+// StaffKey names the data key of the staff parts of a month (UTC).
+func StaffKey(month string) string { return "staff:" + month }
+
+func staffKey(t time.Time) string { return StaffKey(t.UTC().Format("2006-01")) }
+
+// SubjectKey names the data key of one data subject's parts.
+func SubjectKey(pseudonym string) string { return "subject:" + pseudonym }
+
+// subjectPlain is what a subject part holds. The BSN itself is never written (broker.SubjectPart leaves it out).
+type subjectPlain struct {
+	Pseudonym string `json:"pseudonym"`
+	broker.SubjectPart
+}
+
+// disclosure encodes and encrypts an event as far as its caller can, outside the batcher.
+func (w *Writer) disclosure(ctx context.Context, e broker.Event) (*item, error) {
+	if w.cfg.View == nil || w.cfg.Pseudonym == nil {
+		return nil, unavailable("journal-unavailable", errors.New("this writer only records register changes"))
+	}
+	common, err := marshal(e.Common)
+	if err != nil {
+		return nil, unavailable("event-invalid", err)
+	}
+	staff, err := w.staffPart(ctx, e.Staff)
+	if err != nil {
+		return nil, err
+	}
+	subjects := make([]keys.Part, 0, len(e.Subjects))
+	for _, s := range e.Subjects {
+		if s.BSN == "" {
+			return nil, unavailable("event-invalid", errors.New("a subject part without a data subject"))
+		}
+		p := subjectPlain{Pseudonym: w.cfg.Pseudonym(s.BSN), SubjectPart: s}
+		part, err := w.seal(ctx, SubjectKey(p.Pseudonym), contextSubject, p)
+		if err != nil {
+			return nil, err
+		}
+		subjects = append(subjects, part)
+	}
+	it := &item{
+		kind: KindDisclosure, tail: encodeTail(common, staff, subjects),
+		position: e.Position, touches: e.Touches, done: make(chan result, 1),
+	}
+	if it.size() > journal.MaxBytes {
+		return nil, unavailable("event-invalid", errors.New("the event is larger than an append may be"))
+	}
+	return it, nil
+}
+
+// recorded builds the event of a register change.
+func (w *Writer) recorded(ctx context.Context, c Change) (*item, error) {
+	invalid := func(what string) (*item, error) { return nil, unavailable("event-invalid", errors.New(what)) }
+	if len(c.Entries) == 0 {
+		return invalid("a register change without entries")
+	}
+	rec := Recorded{Kind: c.Kind}
+	last := c.After.ID
+	for _, e := range c.Entries {
+		if !e.ID.Follows(last) || e.Hash != broker.Hash(sha256.Sum256(e.Bytes)) {
+			return invalid("a register entry out of order or with another hash than its bytes have")
+		}
+		last = e.ID
+		rec.Entries = append(rec.Entries, Ref{ID: ID(e.ID), Hash: e.Hash})
+	}
+	common, err := marshal(rec)
+	if err != nil {
+		return nil, unavailable("event-invalid", err)
+	}
+	var staff *keys.Part
+	if c.Staff.Agency != "" || c.Staff.Worker != "" || c.Staff.Request != "" {
+		if staff, err = w.staffPart(ctx, c.Staff); err != nil {
+			return nil, err
+		}
+	}
+	it := &item{
+		kind: KindRegister, tail: encodeTail(common, staff, nil),
+		// The entries are added only right after After, so nothing can have followed this position.
+		position: positionAt(c.After), change: &c, done: make(chan result, 1),
+	}
+	if it.size() > journal.MaxBytes || len(c.Entries)+1 > journal.MaxEvents {
+		return invalid("the change is larger than an append may be; make it in steps")
+	}
+	return it, nil
+}
+
+func (w *Writer) staffPart(ctx context.Context, s broker.Staff) (*keys.Part, error) {
+	part, err := w.seal(ctx, staffKey(w.cfg.Now()), contextStaff, s)
+	if err != nil {
+		return nil, err
+	}
+	return &part, nil
+}
+
+func (w *Writer) seal(ctx context.Context, keyID, context string, v any) (keys.Part, error) {
+	plain, err := marshal(v)
+	if err != nil {
+		return keys.Part{}, unavailable("event-invalid", err)
+	}
+	part, err := w.cfg.Vault.Seal(ctx, keyID, context, plain)
+	if err != nil {
+		return keys.Part{}, unavailable("journal-unavailable", fmt.Errorf("encrypt %s part: %w", context, err))
+	}
+	return part, nil
+}
+
+// size bounds the bytes an item adds to a batch.
+func (it *item) size() int {
+	n := headerMax + len(it.tail)
+	if it.change != nil {
+		for _, e := range it.change.Entries {
+			n += len(e.Bytes)
+		}
+	}
+	return n
+}
+
+// positionAt counts the register's entries up to a head, the genesis included.
+func positionAt(head journal.Head) broker.Position {
+	if head == (journal.Head{}) {
+		return 0
+	}
+	return broker.Position(head.ID.Seq + 1)
+}

@@ -1,0 +1,298 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/keys"
+)
+
+// LogConfig says what Log reads.
+type LogConfig struct {
+	Store  journal.Store
+	Vault  Opener        // opens encrypted parts; nil leaves them closed
+	Follow bool          // wait for more at the end, until the context ends
+	Poll   time.Duration // how often to look for more; 0: 500 ms
+}
+
+// Opener decrypts parts (keys.Vault).
+type Opener interface {
+	Open(ctx context.Context, context string, p keys.Part) (plain []byte, keyID string, err error)
+}
+
+// LogEvent is one event as an auditor reads it.
+type LogEvent struct {
+	Hash     broker.Hash     `json:"hash"`
+	Writer   string          `json:"writer"`
+	ID       ID              `json:"id"`
+	Time     time.Time       `json:"time"`
+	Position broker.Position `json:"position"`
+	Kind     Kind            `json:"kind"`
+	RepeatOf *broker.Hash    `json:"repeatOf,omitempty"` // the first event with the same Idempotency-Key
+	Common   json.RawMessage `json:"common"`
+
+	// Of a part that is not shown, the state says why.
+	Staff      *broker.Staff `json:"staff,omitempty"`
+	StaffState PartState     `json:"staffState,omitempty"`
+	Subjects   []LogSubject  `json:"subjects,omitempty"`
+}
+
+// LogSubject is one data subject's part.
+type LogSubject struct {
+	State     PartState           `json:"state,omitempty"`
+	Pseudonym string              `json:"pseudonym,omitempty"`
+	Part      *broker.SubjectPart `json:"part,omitempty"`
+}
+
+// PartState says why a part is not shown; "" for one that is, or that the event does not have.
+type PartState string
+
+// Closed list of PartState.
+const (
+	PartClosed  PartState = "closed"  // no key ring at hand
+	PartErased  PartState = "erased"  // its key was deleted
+	PartDamaged PartState = "damaged" // altered, or under a key that isn't its own
+)
+
+// Log gives the events of all writers, oldest first; each writer's keep their own order whatever their clocks say. It
+// does not verify: that is Verify's work. An event that can't be decoded ends it with an error that names the event.
+func Log(ctx context.Context, c LogConfig) iter.Seq2[LogEvent, error] {
+	if c.Poll <= 0 {
+		c.Poll = 500 * time.Millisecond
+	}
+	return func(yield func(LogEvent, error) bool) {
+		m := &merger{store: c.Store, heads: map[string]*cursor{}}
+		first := map[[2]string]broker.Hash{}
+		for {
+			writer, e, err := m.next(ctx)
+			switch {
+			case err != nil:
+				yield(LogEvent{}, fmt.Errorf("read log: %w", err))
+				return
+			case writer == "" && c.Follow:
+				if !pause(ctx, c.Poll) {
+					return
+				}
+				continue
+			case writer == "":
+				return
+			}
+			out, err := c.event(ctx, e)
+			if err != nil {
+				yield(LogEvent{}, fmt.Errorf("read log: event %s of %s: %w", e.ID, writer, err))
+				return
+			}
+			if s := out.Staff; s != nil && s.Idempotency != "" {
+				key := [2]string{string(s.Agency), s.Idempotency}
+				if h, again := first[key]; again {
+					out.RepeatOf = &h
+				} else {
+					first[key] = out.Hash
+				}
+			}
+			if !yield(out, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (c LogConfig) event(ctx context.Context, entry journal.Entry) (LogEvent, error) {
+	e, err := Decode(entry.Bytes)
+	if err != nil {
+		return LogEvent{}, err
+	}
+	out := LogEvent{
+		Hash: entry.Hash, Writer: e.Writer, ID: ID(e.ID), Time: e.Time, Position: e.Position, Kind: e.Kind,
+		Common: e.Common,
+	}
+	if e.Staff != nil {
+		var s broker.Staff
+		out.StaffState, err = c.open(ctx, contextStaff, *e.Staff, &s, func(key string) bool {
+			// The part is encrypted a moment before the event gets its time.
+			return key == staffKey(e.Time) || key == staffKey(e.Time.Add(-time.Hour))
+		})
+		if err != nil {
+			return LogEvent{}, err
+		}
+		if out.StaffState == "" {
+			out.Staff = &s
+		}
+	}
+	for _, p := range e.Subjects {
+		var plain subjectPlain
+		state, err := c.open(ctx, contextSubject, p, &plain, func(key string) bool {
+			return key == SubjectKey(plain.Pseudonym)
+		})
+		if err != nil {
+			return LogEvent{}, err
+		}
+		s := LogSubject{State: state}
+		if state == "" {
+			s.Pseudonym, s.Part = plain.Pseudonym, &plain.SubjectPart
+		}
+		out.Subjects = append(out.Subjects, s)
+	}
+	return out, nil
+}
+
+// open decrypts a part into v and checks that it is under the key it should be under.
+func (c LogConfig) open(
+	ctx context.Context, context string, p keys.Part, v any, own func(keyID string) bool,
+) (PartState, error) {
+	if c.Vault == nil {
+		return PartClosed, nil
+	}
+	plain, keyID, err := c.Vault.Open(ctx, context, p)
+	switch {
+	case errors.Is(err, keys.ErrErased):
+		return PartErased, nil
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case err != nil || json.Unmarshal(plain, v) != nil || !own(keyID):
+		return PartDamaged, nil
+	}
+	return "", nil
+}
+
+// Line gives the event on one line: hash, time, writer, id, kind, and what it says in a few words.
+func (e LogEvent) Line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %s %s %s", e.Hash, e.Time.Format(time.RFC3339), e.Writer, e.ID, e.Kind)
+	switch e.Kind {
+	case KindDisclosure:
+		var c broker.Common
+		if json.Unmarshal(e.Common, &c) != nil {
+			return b.String() + " common=damaged"
+		}
+		if c.Refused {
+			b.WriteString(" refused")
+		}
+		fmt.Fprintf(&b, " released=%d withheld=%d unavailable=%d asked=%d subjects=%d",
+			len(c.Released), len(c.Withheld), len(c.Unavailable), len(c.Asked), len(e.Subjects))
+	case KindRegister:
+		var r Recorded
+		if json.Unmarshal(e.Common, &r) != nil {
+			return b.String() + " common=damaged"
+		}
+		fmt.Fprintf(&b, " %s", r.Kind)
+		for _, ref := range r.Entries {
+			fmt.Fprintf(&b, " %s", ref.ID)
+		}
+	case KindStart:
+		var s Start
+		if json.Unmarshal(e.Common, &s) != nil {
+			return b.String() + " common=damaged"
+		}
+		fmt.Fprintf(&b, " after=%s", s.Reason)
+		for _, r := range s.Lost {
+			fmt.Fprintf(&b, " lost=%s..%s", r.From, r.To)
+		}
+	case KindStop:
+	}
+	if s := e.Staff; s != nil {
+		fmt.Fprintf(&b, " agency=%s worker=%q role=%s purpose=%s", s.Agency, string(s.Worker), s.Role, s.Purpose)
+		if s.Case != "" {
+			fmt.Fprintf(&b, " case=%q", string(s.Case))
+		}
+		fmt.Fprintf(&b, " request=%s", s.Request)
+	} else if e.StaffState != "" {
+		fmt.Fprintf(&b, " staff=%s", e.StaffState)
+	}
+	if e.RepeatOf != nil {
+		fmt.Fprintf(&b, " repeat-of=%s", e.RepeatOf)
+	}
+	return b.String()
+}
+
+// merger reads all writers' streams as one.
+type merger struct {
+	store journal.Store
+	heads map[string]*cursor
+	stale bool // some stream ran out: look again before choosing
+	begun bool
+}
+
+// cursor is where the merger is in one stream. page[0] is the next.
+type cursor struct {
+	after journal.ID
+	page  []journal.Entry
+	time  time.Time // of page[0]
+}
+
+// next gives the oldest entry not given before; no writer when there is none now.
+func (m *merger) next(ctx context.Context) (writer string, e journal.Entry, err error) {
+	if !m.begun || m.stale {
+		if err := m.fill(ctx); err != nil {
+			return "", journal.Entry{}, err
+		}
+	}
+	for name, c := range m.heads {
+		if len(c.page) == 0 {
+			continue
+		}
+		if best := m.heads[writer]; writer == "" || c.time.Before(best.time) ||
+			(c.time.Equal(best.time) && name < writer) {
+			writer = name
+		}
+	}
+	if writer == "" {
+		m.begun = false // look for new writers next time
+		return "", journal.Entry{}, nil
+	}
+	c := m.heads[writer]
+	e = c.page[0]
+	c.page, c.after = c.page[1:], e.ID
+	if len(c.page) == 0 {
+		m.stale = true
+	} else {
+		c.peek()
+	}
+	return writer, e, nil
+}
+
+// fill reads a page of each stream that has none at hand.
+func (m *merger) fill(ctx context.Context) error {
+	if !m.begun {
+		writers, err := m.store.Writers(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range writers {
+			if m.heads[name] == nil {
+				m.heads[name] = &cursor{}
+			}
+		}
+		m.begun = true
+	}
+	m.stale = false
+	for name, c := range m.heads {
+		if len(c.page) > 0 {
+			continue
+		}
+		page, err := m.store.Read(ctx, journal.Audit(name), c.after, pageSize)
+		if err != nil {
+			return err
+		}
+		if c.page = page; len(page) > 0 {
+			c.peek()
+		}
+	}
+	return nil
+}
+
+// peek reads the time of the next event; zero where it has none, so that it comes at once and is named as damaged.
+func (c *cursor) peek() {
+	var h struct {
+		Time time.Time `json:"time"`
+	}
+	_ = json.Unmarshal(c.page[0].Bytes, &h)
+	c.time = h.Time
+}

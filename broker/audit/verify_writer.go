@@ -1,0 +1,207 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/schakel/schakel/broker/journal"
+)
+
+// writerCheck verifies one writer's stream.
+type writerCheck struct {
+	place
+	writer  string
+	heads   map[journal.ID][]Head // not met yet
+	wrong   []wrongHead           // met, with another hash
+	matched journal.ID            // the last event a head matched
+	stopped bool                  // the last event was a stop
+	lost    []Range
+	since   uint64   // entries after the last anchored one
+	pending []uint64 // register entries recorded since
+}
+
+// wrongHead is a head whose event is another than the one it acknowledges.
+type wrongHead struct {
+	Head
+	after journal.ID // the last event before it that a head matches
+}
+
+func newWriterCheck(v *verifier, writer string, heads []Head) *writerCheck {
+	w := &writerCheck{place: place{verifier: v}, writer: writer, heads: map[journal.ID][]Head{}}
+	w.report.Stream = journal.Audit(writer)
+	for _, h := range heads {
+		w.heads[h.ID()] = append(w.heads[h.ID()], h)
+	}
+	return w
+}
+
+func (w *writerCheck) run(ctx context.Context) error {
+	err := Read(ctx, w.cfg.Store, w.report.Stream, journal.ID{}, func(e journal.Entry) error {
+		w.entry(e)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	w.finish()
+	return nil
+}
+
+func (w *writerCheck) entry(e journal.Entry) {
+	if n, wanted := w.receipts[e.Hash]; wanted {
+		w.receipts[e.Hash] = n + 1
+	}
+	if !w.step(e) {
+		return
+	}
+	if e.ID.Epoch != w.last.ID.Epoch {
+		w.report.Epochs++
+	}
+	w.since++
+	actual, ok := w.bytes(e)
+	if ok {
+		w.content(e)
+	}
+	w.passed(e, actual)
+	w.anchor(e, ok)
+}
+
+func (w *writerCheck) content(e journal.Entry) {
+	ev, err := Decode(e.Bytes)
+	if err != nil {
+		w.fault(FaultAltered, w.report.Stream, e.ID, "%v", err)
+		return
+	}
+	if ev.ID != e.ID || ev.Writer != w.writer {
+		w.fault(FaultAltered, w.report.Stream, e.ID, "it says it is %s of %s", ev.ID, ev.Writer)
+	}
+	if ev.Position > w.position {
+		w.position, w.by = ev.Position, recording{stream: w.report.Stream, id: e.ID}
+	}
+	switch ev.Kind {
+	case KindStart:
+		w.start(ev)
+	case KindRegister:
+		w.records(ev, e.ID)
+	case KindStop, KindDisclosure:
+	}
+	if w.stopped && ev.Kind != KindStart {
+		w.fault(FaultOrder, w.report.Stream, e.ID, "stands after the stop event %s", w.last.ID)
+	}
+	w.stopped = ev.Kind == KindStop
+	w.chain(e.ID, ev.Prev)
+}
+
+// start holds a start event against the end of the epoch before.
+func (w *writerCheck) start(ev Event) {
+	var s Start
+	if err := json.Unmarshal(ev.Common, &s); err != nil {
+		w.fault(FaultAltered, w.report.Stream, ev.ID, "not a start event's common part")
+		return
+	}
+	if s.Log != w.verifier.report.Log {
+		w.fault(FaultAltered, w.report.Stream, ev.ID, "it was written in log %.64q", s.Log)
+	}
+	var before journal.ID
+	if s.Previous != nil {
+		before = journal.ID(s.Previous.ID)
+	}
+	switch {
+	case w.broken:
+	case w.last.ID.Less(before):
+		w.broken = true
+		w.fault(FaultMissing, w.report.Stream, missingAfter(w.last.ID, before), "not there: %s was started after %s", ev.ID, before)
+	case before.Less(w.last.ID):
+		w.broken = true
+		w.fault(FaultOrder, w.report.Stream, missingAfter(before, w.last.ID), "was added: %s was started after %s", ev.ID, orStart(before))
+	case s.Previous != nil && s.Previous.Hash != ev.Prev,
+		(s.Reason == ReasonFirst) != (s.Previous == nil),
+		(s.Reason == ReasonClean) != w.stopped:
+		w.fault(FaultAltered, w.report.Stream, ev.ID, "what it says of the epoch before is not so")
+	}
+	for _, r := range s.Lost {
+		w.fault(FaultLost, w.report.Stream, journal.ID(r.From), "events up to %s were acknowledged and then lost, says %s", r.To, ev.ID)
+	}
+	w.lost = append(w.lost, s.Lost...)
+}
+
+// records notes which register entries an event recorded.
+func (w *writerCheck) records(ev Event, id journal.ID) {
+	var rec Recorded
+	if err := json.Unmarshal(ev.Common, &rec); err != nil || len(rec.Entries) == 0 {
+		w.fault(FaultAltered, w.report.Stream, id, "not a register event's common part")
+		return
+	}
+	for _, ref := range rec.Entries {
+		if by, twice := w.recorded[ref.ID.Seq]; twice || ref.ID.Epoch != 1 {
+			w.fault(FaultUnrecorded, journal.Register, journal.ID(ref.ID), "recorded twice: by %s of %s and by %s of %s",
+				by.id, by.stream, id, w.report.Stream)
+			continue
+		}
+		w.recorded[ref.ID.Seq] = recording{stream: w.report.Stream, id: id, hash: ref.Hash}
+		w.pending = append(w.pending, ref.ID.Seq)
+	}
+}
+
+// anchor notes what heads and receipts vouch for: the event and, by the chain, all before.
+func (w *writerCheck) anchor(e journal.Entry, intact bool) {
+	anchored := false
+	for _, h := range w.heads[e.ID] {
+		if intact && h.Hash == e.Hash {
+			anchored, w.matched = true, e.ID
+			w.verifier.report.Heads++
+		} else {
+			w.wrong = append(w.wrong, wrongHead{h, w.matched})
+		}
+	}
+	delete(w.heads, e.ID)
+	if _, wanted := w.receipts[e.Hash]; wanted && intact {
+		anchored = true
+	}
+	if !anchored {
+		return
+	}
+	for _, seq := range w.pending {
+		by := w.recorded[seq]
+		by.anchored = true
+		w.recorded[seq] = by
+	}
+	w.since, w.pending = 0, nil
+}
+
+// finish judges the heads that match no event.
+func (w *writerCheck) finish() {
+	w.report.Unanchored = w.since
+	var missing []Head
+	for _, heads := range w.heads {
+		missing = append(missing, heads...)
+	}
+	named := func(h Head) bool { return within(h.ID(), w.lost) } // a start event named it as lost
+	missing = slices.DeleteFunc(missing, named)
+	wrong := slices.DeleteFunc(w.wrong, func(h wrongHead) bool { return named(h.Head) })
+	if len(wrong) > 0 {
+		h := wrong[0] // the first met
+		w.fault(FaultAltered, w.report.Stream, h.ID(),
+			"not the event that the head signed at %s acknowledges: it or one before it, after %s, was altered",
+			h.Time.Format(time.RFC3339), orStart(h.after))
+	}
+	if len(missing) > 0 {
+		h := slices.MaxFunc(missing, func(a, b Head) int {
+			return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Seq, b.Seq))
+		})
+		w.fault(FaultMissing, w.report.Stream, missingAfter(w.last.ID, h.ID()), "not there: the head signed at %s acknowledges events up to %s",
+			h.Time.Format(time.RFC3339), h.ID())
+	}
+}
+
+func within(id journal.ID, ranges []Range) bool {
+	for _, r := range ranges {
+		if !id.Less(journal.ID(r.From)) && !journal.ID(r.To).Less(id) {
+			return true
+		}
+	}
+	return false
+}
