@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 	_ "time/tzdata" // birthdays are reckoned in Europe/Amsterdam, on machines without a zone file too
@@ -35,13 +36,21 @@ func ParseDate(s string) (Date, error) {
 		n[i], _ = strconv.Atoi(p)
 	}
 	d := Date{n[0], n[1], n[2]}
-	if d.Month > 12 || d.Day > 31 || (d.Year == 0 && (d.Month != 0 || d.Day != 0)) || (d.Month == 0 && d.Day != 0) {
-		return Date{}, bad
-	}
-	if d.Day != 0 && time.Date(d.Year, time.Month(d.Month), d.Day, 0, 0, 0, 0, time.UTC).Day() != d.Day {
+	if !d.valid() {
 		return Date{}, bad
 	}
 	return d, nil
+}
+
+// valid: a day that exists, with a year wherever there is a month and a month wherever there is a day.
+func (d Date) valid() bool {
+	switch {
+	case d.Year < 0 || d.Year > 9999 || d.Month < 0 || d.Month > 12 || d.Day < 0 || d.Day > 31:
+		return false
+	case d.Year == 0 && d.Month != 0, d.Month == 0 && d.Day != 0:
+		return false
+	}
+	return d.Day == 0 || time.Date(d.Year, time.Month(d.Month), d.Day, 0, 0, 0, 0, time.UTC).Day() == d.Day
 }
 
 // Known tells whether at least the year is known.
@@ -61,6 +70,9 @@ func (d *Date) UnmarshalText(text []byte) error {
 	}
 	return err
 }
+
+// LogValue implements slog.LogValuer: a log handler would take the text of MarshalText.
+func (Date) LogValue() slog.Value { return slog.StringValue("••••-••-••") }
 
 // Format implements fmt.Formatter: a birth date is a value about a person and prints as dots.
 func (Date) Format(s fmt.State, _ rune) { _, _ = s.Write([]byte("••••-••-••")) }

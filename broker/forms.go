@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -21,7 +22,7 @@ func inForm(v any, f Form, now time.Time) (any, error) {
 	}
 	switch f {
 	case FormExact:
-		return v, nil
+		return plain(v, 0)
 	case FormYesNo:
 		return yesNo(v)
 	case FormYear:
@@ -49,12 +50,59 @@ func inForm(v any, f Form, now time.Time) (any, error) {
 	return nil, errForm
 }
 
+// plain copies a value that is made of what JSON has, and of nothing else: what a holder gave can neither keep an answer
+// from being encoded, nor change after it was looked at.
+func plain(v any, depth int) (any, error) {
+	if depth > 2*maxDepth {
+		return nil, errForm
+	}
+	switch v := v.(type) {
+	case nil, bool:
+		return v, nil
+	case string:
+		if utf8.ValidString(v) {
+			return v, nil
+		}
+	case json.Number, float64, int:
+		if _, ok := number(v); ok {
+			return v, nil
+		}
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			item, err := plain(v[i], depth+1)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = item
+		}
+		return out, nil
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k := range v {
+			item, err := plain(v[k], depth+1)
+			if err != nil || !utf8.ValidString(k) {
+				return nil, errForm
+			}
+			out[k] = item
+		}
+		return out, nil
+	}
+	return nil, errForm
+}
+
+// yesNo: is there anything. A text that says no is a holder's mistake, and "there is a text" would say yes.
 func yesNo(v any) (any, error) {
 	switch v := v.(type) {
 	case bool:
 		return v, nil
 	case string:
-		return v != "", nil
+		switch s := strings.ToLower(strings.TrimSpace(v)); s {
+		case "nee", "neen", "no", "n", "false", "onwaar", "0":
+			return nil, errForm
+		default:
+			return s != "", nil
+		}
 	case []any:
 		return len(v) > 0, nil
 	case map[string]any:
@@ -88,7 +136,7 @@ func ageBand(v any, now time.Time) (any, error) {
 		return string(d.AgeBand(now)), nil
 	}
 	if n, ok := number(v); ok && n == math.Trunc(n) {
-		return string(BandOf(int(n))), nil
+		return string(BandOf(int(max(-1, min(n, maxLifespan+1))))), nil
 	}
 	return nil, errForm
 }
@@ -107,14 +155,19 @@ func amountBand(n float64) string {
 	return strconv.Itoa(bounds[len(bounds)-1]) + "+"
 }
 
+// initials: the first letter of each name. What has no letter is no name.
 func initials(s string) (any, error) {
 	var b strings.Builder
-	for _, name := range strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == '-' }) {
-		r, _ := utf8.DecodeRuneInString(name)
+	for _, name := range strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == '-' }) {
+		i := strings.IndexFunc(name, unicode.IsLetter)
+		if i < 0 {
+			return nil, errForm
+		}
+		r, _ := utf8.DecodeRuneInString(name[i:])
 		b.WriteRune(r)
 		b.WriteByte('.')
 	}
-	if b.Len() == 0 {
+	if b.Len() == 0 || !utf8.ValidString(s) {
 		return nil, errForm
 	}
 	return b.String(), nil
@@ -122,33 +175,51 @@ func initials(s string) (any, error) {
 
 // masked: an e-mail address keeps its first letter and domain, a postcode its digits, a telephone number its last two.
 func masked(s string) (any, error) {
-	if local, domain, ok := strings.Cut(s, "@"); ok && local != "" && domain != "" {
+	if local, domain, ok := strings.Cut(s, "@"); ok {
 		r, _ := utf8.DecodeRuneInString(local)
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) || !isDomain(domain) {
+			return nil, errForm
+		}
 		return string(r) + "•••@" + domain, nil
 	}
 	compact := strings.ReplaceAll(s, " ", "")
-	if len(compact) == 6 && digits(compact[:4]) && !digits(compact[4:]) {
+	if len(compact) == 6 && digits(compact[:4]) && letter(compact[4]) && letter(compact[5]) {
 		return compact[:4] + "••", nil
 	}
-	n := 0
-	for _, r := range s {
-		if r >= '0' && r <= '9' {
-			n++
+	number := strings.Map(func(r rune) rune {
+		switch {
+		case r >= '0' && r <= '9':
+			return r
+		case strings.ContainsRune(" +-()./", r):
+			return -1
 		}
-	}
-	if n >= 6 && len(s) <= 20 {
-		return "••••••••" + s[len(s)-2:], nil
+		return 'x'
+	}, s)
+	if len(number) >= 8 && len(number) <= 15 && digits(number) {
+		return "••••••••" + number[len(number)-2:], nil
 	}
 	return nil, errForm
 }
 
+func isDomain(s string) bool {
+	for _, r := range s {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '.' && r != '-' {
+			return false
+		}
+	}
+	return strings.Contains(s, ".") && len(s) <= 253
+}
+
+func letter(b byte) bool { return (b|0x20) >= 'a' && (b|0x20) <= 'z' }
+
+// number reads a finite number; a json.Number only as JSON writes one.
 func number(v any) (float64, bool) {
 	switch v := v.(type) {
 	case json.Number:
 		n, err := v.Float64()
-		return n, err == nil
+		return n, err == nil && json.Valid([]byte(v))
 	case float64:
-		return v, true
+		return v, !math.IsNaN(v) && !math.IsInf(v, 0)
 	case int:
 		return float64(v), true
 	}
@@ -163,19 +234,28 @@ func dateOf(v any) (Date, bool) {
 		d, err := ParseDate(v)
 		return d, err == nil
 	case map[string]any:
-		part := func(key string) int { n, _ := number(v[key]); return int(n) }
+		part := func(key string) int {
+			n, ok := number(v[key])
+			if !ok || n != math.Trunc(n) || n < 1 || n > 9999 {
+				return -1 // no part of a date
+			}
+			return int(n)
+		}
+		var d Date
 		switch v["type"] {
 		case "Datum":
 			s, _ := v["datum"].(string)
 			d, err := ParseDate(s)
 			return d, err == nil
 		case "JaarMaandDatum":
-			return Date{Year: part("jaar"), Month: part("maand")}, true
+			d = Date{Year: part("jaar"), Month: part("maand")}
 		case "JaarDatum":
-			return Date{Year: part("jaar")}, true
+			d = Date{Year: part("jaar")}
 		case "DatumOnbekend":
-			return Date{}, true
+		default:
+			return Date{}, false
 		}
+		return d, d.valid()
 	}
 	return Date{}, false
 }

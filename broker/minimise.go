@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -82,7 +83,7 @@ func (r *Release) subject(c *Catalog, s Slice, values map[string]any, now time.T
 		}
 		v, err := s.value(f, g.Form, now)
 		if err != nil { // the holder gave something else than its field is
-			r.unavailable = append(r.unavailable, Unreached{f, s.Subject, string(s.Holders[f])})
+			r.unavailable = append(r.unavailable, Unreached{f, s.Subject, cmp.Or(string(s.Holders[f]), string(KindRegister))})
 			continue
 		}
 		put(values, f, v)
@@ -90,8 +91,11 @@ func (r *Release) subject(c *Catalog, s Slice, values map[string]any, now time.T
 	}
 	for _, k := range c.Companions {
 		v, ok := s.Record.Companions[k.Path]
-		if ok && slices.ContainsFunc(given, func(f Field) bool { return under(f, k.With) }) {
-			put(values, k.Path, onlyOf(k, v, given))
+		if !ok || !slices.ContainsFunc(given, func(f Field) bool { return under(f, k.With) }) {
+			continue
+		}
+		if v, ok = companion(k, v, given); ok {
+			put(values, k.Path, v)
 		}
 	}
 }
@@ -106,21 +110,36 @@ func (s Slice) value(f Field, form Form, now time.Time) (any, error) {
 	return inForm(s.Record.Values[f], form, now)
 }
 
-// onlyOf trims an inOnderzoek marker to the fields that were given: that another field is under investigation is not
-// for this asker to know.
-func onlyOf(k Companion, v any, given []Field) any {
-	marker, ok := v.(map[string]any)
-	if !ok || !strings.HasSuffix(string(k.Path), ".inOnderzoek") {
-		return v
+// companion copies what came along with a field. An inOnderzoek marker is trimmed to the fields that were given: that
+// another field is under investigation is not for this asker to know. There is one date for each kind of data under
+// investigation, so a date is kept only where it stands alone, and with a field that was given.
+func companion(k Companion, v any, given []Field) (any, bool) {
+	v, err := plain(v, 0)
+	if err != nil || v == nil {
+		return nil, false
 	}
-	out := map[string]any{}
+	if !strings.HasSuffix(string(k.Path), ".inOnderzoek") {
+		return v, true
+	}
+	marker, _ := v.(map[string]any)
+	out, dates := map[string]any{}, map[string]any{}
 	for key, value := range marker {
-		named := slices.ContainsFunc(given, func(f Field) bool { return under(f, k.With) && strings.HasSuffix(string(f), "."+key) })
-		if named || strings.HasPrefix(key, "datumIngangOnderzoek") {
+		switch {
+		case strings.HasPrefix(key, "datumIngangOnderzoek"):
+			dates[key] = value
+		case value == true && slices.ContainsFunc(given, func(f Field) bool { return under(f, k.With+"."+Field(key)) }):
+			out[key] = true
+		}
+	}
+	if len(out) == 0 {
+		return nil, false
+	}
+	for key, value := range dates {
+		if _, ok := dateOf(value); ok && len(dates) == 1 {
 			out[key] = value
 		}
 	}
-	return out
+	return out, true
 }
 
 // put sets a value at a dotted path.

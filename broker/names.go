@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 )
 
 // Identifiers. Each has its own type, so that one can't be passed for another. None of them but BSN is a value about a
@@ -116,6 +117,9 @@ func (b BSN) Reveal() string { return string(b) }
 
 // Format implements fmt.Formatter: always dots.
 func (BSN) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "•••••••••") }
+
+// LogValue implements slog.LogValuer: a JSON log handler would encode the digits.
+func (BSN) LogValue() slog.Value { return slog.StringValue("•••••••••") }
 
 // Hash is a SHA-256 digest; its text is lower-case hex.
 type Hash [32]byte

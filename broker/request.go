@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Request is one question, read and checked: who asks, about which household, for which purpose, which fields.
@@ -193,9 +194,13 @@ func (p *params) fields(v any, c *Catalog) []Field {
 	return out
 }
 
-// ParseObject reads one JSON object strictly: no duplicate keys at any depth, nothing after it, at most 8 levels deep.
+// ParseObject reads one JSON object strictly: UTF-8, no duplicate keys at any depth, nothing after it, at most 8 levels
+// deep. Keys are compared exactly: "Fields" is not "fields".
 // Numbers come as json.Number. Its errors never repeat the input.
 func ParseObject(data []byte) (map[string]any, error) {
+	if !utf8.Valid(data) { // the decoder would read another text than was sent
+		return nil, errors.New("JSON that is not UTF-8")
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	v, err := parseValue(d, 0)
