@@ -66,6 +66,9 @@ type Call struct {
 	Trace          Trace
 }
 
+// recordTimeout bounds what is done after the last holder answered. The journal has a limit of its own, far below.
+const recordTimeout = 5 * time.Second
+
 // maxTries bounds how often changed facts send a request back to the decision.
 const maxTries = 3
 
@@ -76,58 +79,73 @@ func (b *Broker) Disclose(ctx context.Context, call Call) (Envelope, error) {
 	if err != nil {
 		return Envelope{}, portError(err)
 	}
-	request, catalog, err := b.read(caller, call)
-	if err != nil {
-		return Envelope{}, portError(err)
-	}
-	facts, err := b.cfg.Register.Facts(ctx, request)
+	request, facts, catalog, err := b.read(ctx, caller, call)
 	if err != nil {
 		return Envelope{}, portError(err)
 	}
 	u := newRuling(request, catalog, facts)
 	u.trace = call.Trace
+	if err := u.shuffle(b.cfg.Rand); err != nil {
+		return Envelope{}, portError(err)
+	}
 	if err := u.decide(ctx, b.cfg.Decider, b.cfg.Now(), first); err != nil {
 		return Envelope{}, portError(err)
 	}
-	got, err := b.fetch(ctx, u)
+	// A holder that is asked learns something. That is recorded, also when the asker does not wait for the answer.
+	kept, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*b.cfg.SourceTimeout+recordTimeout)
+	defer cancel()
+	got, err := b.fetch(ctx, kept, u)
 	if err != nil {
 		return Envelope{}, portError(err)
 	}
-	if err := u.name(b.cfg.Rand); err != nil {
-		return Envelope{}, portError(err)
-	}
 	for range maxTries {
-		envelope, err := b.record(ctx, call, u, got)
+		envelope, err := b.record(kept, call, u, got)
 		if !errors.Is(err, ErrStale) {
 			return envelope, portError(err)
 		}
-		if facts, err = b.cfg.Register.Facts(ctx, request); err != nil {
+		if facts, err = b.cfg.Register.Facts(kept, request); err != nil {
 			return Envelope{}, portError(err)
 		}
-		u.refresh(facts)
-		if err := u.decide(ctx, b.cfg.Decider, b.cfg.Now(), stale); err != nil {
+		if catalog, err = b.cfg.Decider.Catalog(facts.Revision); err != nil {
 			return Envelope{}, portError(err)
 		}
+		u.refresh(facts, catalog)
+		if err := u.decide(kept, b.cfg.Decider, b.cfg.Now(), stale); err != nil {
+			return Envelope{}, portError(err)
+		}
+		u.withdrawn(got)
+		u.compose(got, b.cfg.Now())
 	}
 	return Envelope{}, Fail(KindUnavailable, "facts-keep-changing", nil)
 }
 
-// read checks the request against the catalog of the revision in force.
-func (b *Broker) read(caller Caller, call Call) (Request, *Catalog, error) {
+// read checks the request against the catalog of the revision in force, and takes the facts. Where another revision was
+// activated in between, its catalog reads the request again: one revision both reads and decides.
+func (b *Broker) read(ctx context.Context, caller Caller, call Call) (r Request, f Facts, c *Catalog, err error) {
 	if b.cfg.Admit != nil && !b.cfg.Admit(caller.Agency) {
-		return Request{}, nil, Fail(KindBusy, "too-many-requests", nil)
+		return r, f, nil, Fail(KindBusy, "too-many-requests", nil)
 	}
-	catalog, _, err := b.Catalog()
+	c, revision, err := b.Catalog()
 	if err != nil {
-		return Request{}, nil, err
+		return r, f, nil, err
 	}
+	id := b.cfg.NewID()
 	agency, _ := b.cfg.Register.Agency(caller.Agency)
-	r, err := ReadRequest(call.Body, caller, catalog, catalog.MayHaveBSN(agency.Kind, agency.Mandates))
-	if err != nil {
-		return Request{}, nil, err
+	parse := func() error {
+		r, err = ReadRequest(call.Body, caller, c, c.MayHaveBSN(agency.Kind, agency.Mandates))
+		r.ID = id
+		return err
 	}
-	r.ID = b.cfg.NewID()
-	return r, catalog, nil
+	if err = parse(); err != nil {
+		return r, f, nil, err
+	}
+	if f, err = b.cfg.Register.Facts(ctx, r); err != nil || f.Revision == revision {
+		return r, f, c, err
+	}
+	if c, err = b.cfg.Decider.Catalog(f.Revision); err == nil {
+		err = parse()
+	}
+	return r, f, c, err
 }
 
 // Catalog gives the catalog of the revision in force.
@@ -148,6 +166,7 @@ func (b *Broker) record(ctx context.Context, call Call, u *ruling, got *fetched)
 			clear(s.grants)
 		}
 	}
+	u.name()
 	release := Minimise(u.catalog, b.slices(u, got), b.cfg.Now())
 	heading := Heading{ID: u.request.ID, IssuedAt: b.cfg.Now(), Recipient: u.request.Agency, Purpose: u.request.Purpose,
 		Revision: u.facts.Revision, Obligations: u.obligations(), Language: call.Language}
@@ -211,9 +230,9 @@ func (u *ruling) obligations() []Obligation {
 	return set(out)
 }
 
-// name gives the persons p1, p2, … in random order, those with a grant first, and puts the subjects in that order: the
-// order of the register would tell who is the parent.
-func (u *ruling) name(random io.Reader) error {
+// shuffle puts the persons in random order, before anything is decided, asked or recorded in that order: the order of
+// the register would tell who is the parent.
+func (u *ruling) shuffle(random io.Reader) error {
 	persons := u.subjects[1:]
 	for i := len(persons) - 1; i > 0; i-- {
 		j, err := rand.Int(random, big.NewInt(int64(i+1)))
@@ -222,11 +241,16 @@ func (u *ruling) name(random io.Reader) error {
 		}
 		persons[i], persons[j.Int64()] = persons[j.Int64()], persons[i]
 	}
+	return nil
+}
+
+// name gives the persons p1, p2, …, those with a grant first: a gap in the numbers would tell of a person left out.
+func (u *ruling) name() {
+	persons := u.subjects[1:]
 	slices.SortStableFunc(persons, func(a, b *subject) int {
 		return cmp.Compare(min(1, len(b.grants)), min(1, len(a.grants)))
 	})
 	for i, s := range persons {
 		s.ref = Subject("p" + strconv.Itoa(i+1))
 	}
-	return nil
 }

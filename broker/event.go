@@ -1,8 +1,10 @@
 package broker
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
+	"slices"
 )
 
 // Event is what the log says about one request. It is built by allow-list: names of fields, never values. The common
@@ -22,6 +24,7 @@ type Common struct {
 	Queries     []json.RawMessage `json:"queries"`   // canonical bytes, equal ones once
 	Decisions   []json.RawMessage `json:"decisions"` // one for each query, canonical bytes
 	Policy      PolicyRef         `json:"policy"`
+	Revisions   []Revision        `json:"revisions,omitempty"` // one for each decision, where not all are Policy's
 	Subjects    []SubjectQueries  `json:"subjects"`
 	Asked       []AskedKind       `json:"asked"`
 	Released    []Released        `json:"released"`
@@ -130,14 +133,16 @@ func (u *ruling) event(call Call, got *fetched, r Release, engine string) Event 
 	if call.IdempotencyKey != "" {
 		e.Staff.Idempotency = Hash(sha256.Sum256([]byte(string(u.request.Agency) + "\x00" + call.IdempotencyKey))).String()
 	}
-	kinds := map[OIN]AgencyKind{}
+	if slices.ContainsFunc(u.revisions, func(r Revision) bool { return r != u.facts.Revision }) {
+		e.Common.Revisions = u.revisions
+	}
 	for _, q := range got.asked {
-		kinds[q.holder.OIN] = q.holder.Kind
 		e.Common.Asked = append(e.Common.Asked, AskedKind{q.holder.Kind, q.key, q.subject.ref, q.fields})
 		e.Staff.Asked = append(e.Staff.Asked, AskedName{q.holder.OIN})
 	}
 	for _, m := range r.unavailable {
-		e.Common.Unavailable = append(e.Common.Unavailable, Unreached{m.Field, m.Subject, string(kinds[OIN(m.Holder)])})
+		e.Common.Unavailable = append(e.Common.Unavailable, Unreached{m.Field, m.Subject,
+			string(cmp.Or(got.kinds[OIN(m.Holder)], KindRegister))})
 	}
 	for _, s := range u.subjects {
 		if len(s.queries) > 0 {
@@ -153,18 +158,22 @@ func (u *ruling) event(call Call, got *fetched, r Release, engine string) Event 
 	return e
 }
 
-// part is what concerned one person: what was said of them, and of the household they belong to.
+// part is what concerned one person: what was given of them, and of the household they belong to, and what was withheld.
+// What is said of the household in the answer may be about another member, and does not stand here.
 func (u *ruling) part(s *subject, got *fetched, r Release) SubjectPart {
 	p := SubjectPart{BSN: s.bsn, Subject: s.ref, Agency: u.request.Agency, Purpose: u.request.Purpose,
 		Released: []Released{}, Withheld: []Withheld{}}
 	for _, g := range r.granted {
-		if g.Subject == s.ref || g.Subject == Household {
+		here := func(m Unreached) bool { return m.Field == g.Field && m.Subject == g.Subject }
+		if (g.Subject == s.ref || g.Subject == Household) && !slices.ContainsFunc(r.unavailable, here) {
 			p.Released = append(p.Released, g)
 		}
 	}
-	for _, w := range r.withheld {
-		if w.Subject == s.ref || w.Subject == Household {
-			p.Withheld = append(p.Withheld, w)
+	for _, about := range []*subject{s, u.subjects[0]} {
+		for _, f := range about.fields {
+			if _, ok := about.grants[f]; !ok && len(about.refused[f]) > 0 {
+				p.Withheld = append(p.Withheld, Withheld{f, about.ref, set(about.refused[f])})
+			}
 		}
 	}
 	for _, q := range got.asked {

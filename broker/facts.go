@@ -1,6 +1,9 @@
 package broker
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Facts is what the register knows that may matter to one request, true at Position. An empty Household means that
 // nothing binds the asker to any household: it does not exist, or the asker may not know that it does.
@@ -58,13 +61,17 @@ type Holder struct {
 
 // holds tells whether h is named for person i (-1: the household as a whole).
 func (h Holder) holds(i int) bool {
-	if len(h.Persons) == 0 {
-		return true
+	return len(h.Persons) == 0 || i < 0 || slices.Contains(h.Persons, i)
+}
+
+// askedBy gives the person whose BSN or identity h is asked by: the person it is about, or for the household as a whole
+// the first that h is named for. Another member is not known to h, and must not become so by our question.
+func (h Holder) askedBy(i int) int {
+	switch {
+	case i >= 0:
+		return i
+	case len(h.Persons) == 0:
+		return 0
 	}
-	for _, p := range h.Persons {
-		if p == i || i < 0 {
-			return true
-		}
-	}
-	return false
+	return slices.Min(h.Persons)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 )
 
 // question is one thing to ask of one holder about one data subject.
@@ -23,6 +22,7 @@ type fetched struct {
 	records map[*subject]*Record
 	from    map[*subject]map[Field]OIN // who was asked for a field
 	missing map[*subject]map[Field]OIN // granted, but its holder failed
+	kinds   map[OIN]AgencyKind         // of the holders in from and missing
 }
 
 // identityFields are what a holder without a BSN ground is asked by.
@@ -34,13 +34,16 @@ var identityFields = []Field{
 // fetch asks the named holders for what was granted, and nothing more. First those with a BSN ground, concurrently; if
 // an answer shows a stricter fact, it is decided on again; then those that are asked by name, birth date and address,
 // which may only be sent where that was decided too.
-func (b *Broker) fetch(ctx context.Context, u *ruling) (*fetched, error) {
-	got := &fetched{records: map[*subject]*Record{}, from: map[*subject]map[Field]OIN{}, missing: map[*subject]map[Field]OIN{}}
+//
+// Decisions are made under kept, which does not end when the asker goes away: what was asked must still be recorded.
+func (b *Broker) fetch(ctx, kept context.Context, u *ruling) (*fetched, error) {
+	got := &fetched{records: map[*subject]*Record{}, from: map[*subject]map[Field]OIN{}, missing: map[*subject]map[Field]OIN{},
+		kinds: map[OIN]AgencyKind{}}
 	if u.refusing() {
 		return got, nil
 	}
 	byBSN, byIdentity := u.plan(b.cfg.Sources)
-	byIdentity, err := b.lookups(ctx, u, byIdentity)
+	byIdentity, err := b.lookups(kept, u, byIdentity)
 	if err != nil {
 		return nil, err
 	}
@@ -51,11 +54,11 @@ func (b *Broker) fetch(ctx context.Context, u *ruling) (*fetched, error) {
 	byBSN = u.askIdentity(b.cfg.Sources, byBSN, byIdentity)
 	b.run(ctx, u, got, byBSN, identities)
 
-	if u.observe(got, identities) {
-		if err := u.decide(ctx, b.cfg.Decider, b.cfg.Now(), stricter); err != nil {
+	if u.observe() {
+		if err := u.decide(kept, b.cfg.Decider, b.cfg.Now(), stricter); err != nil {
 			return nil, err
 		}
-		if byIdentity, err = b.lookups(ctx, u, still(byIdentity)); err != nil {
+		if byIdentity, err = b.lookups(kept, u, still(byIdentity)); err != nil {
 			return nil, err
 		}
 		if u.refusing() {
@@ -63,6 +66,11 @@ func (b *Broker) fetch(ctx context.Context, u *ruling) (*fetched, error) {
 		}
 	}
 	b.run(ctx, u, got, byIdentity, identities)
+	if u.observe() {
+		if err := u.decide(kept, b.cfg.Decider, b.cfg.Now(), stricter); err != nil {
+			return nil, err
+		}
+	}
 	u.compose(got, b.cfg.Now())
 	return got, nil
 }
@@ -104,7 +112,7 @@ func (u *ruling) put(list []question, h Holder, src Source, s *subject, f Field)
 			return list
 		}
 	}
-	return append(list, question{holder: h, source: src, key: src.Key(), subject: s, person: max(s.person, 0),
+	return append(list, question{holder: h, source: src, key: src.Key(), subject: s, person: h.askedBy(s.person),
 		fields: []Field{f}})
 }
 
@@ -117,7 +125,10 @@ func (u *ruling) holder(sources Sources, info FieldInfo, person int) (Holder, So
 				continue
 			}
 			src, ok := sources.Source(h.OIN)
-			if ok && (src.Key() == KeyIdentity || u.catalog.MayHaveBSN(h.Kind, h.Mandates)) {
+			if !ok || h.askedBy(person) >= len(u.facts.Household) {
+				continue
+			}
+			if key := src.Key(); key == KeyIdentity || (key == KeyBSN && u.catalog.MayHaveBSN(h.Kind, h.Mandates)) {
 				return h, src, true
 			}
 		}
@@ -130,7 +141,7 @@ func (u *ruling) holder(sources Sources, info FieldInfo, person int) (Holder, So
 func (b *Broker) lookups(ctx context.Context, u *ruling, qs []question) ([]question, error) {
 	var allowed []question
 	for _, q := range qs {
-		key := &subject{person: q.person, fields: identityFields}
+		key := &subject{person: q.person, decided: identityFields}
 		in := u.query(key, b.cfg.Now())
 		in.Agency = QueryAgency{q.holder.Kind, q.holder.Mandates}
 		in.Role = RoleHolder
@@ -139,10 +150,16 @@ func (b *Broker) lookups(ctx context.Context, u *ruling, qs []question) ([]quest
 		if err != nil {
 			return nil, err
 		}
-		u.lookups = append(u.lookups, lookup{q.subject, n, q.holder.Kind})
+		if l := (lookup{q.subject, n, q.holder.Kind}); !slices.Contains(u.lookups, l) {
+			u.lookups = append(u.lookups, l)
+		}
 		var reasons []Reason
 		for _, f := range identityFields {
-			if g, ok := dec.Grants[f]; !ok || g.Form != FormExact {
+			switch g, ok := dec.Grants[f]; {
+			case ok && g.Form == FormExact:
+			case len(dec.Refusals[f]) == 0: // granted in part, or refused without a word: that must not pass for a grant
+				reasons = append(reasons, ReasonForm)
+			default:
 				reasons = append(reasons, dec.Refusals[f]...)
 			}
 		}
@@ -215,6 +232,10 @@ func (b *Broker) run(ctx context.Context, u *ruling, got *fetched, qs []question
 	waiting := 0
 	failed := map[int]bool{}
 	for n, q := range qs {
+		if ctx.Err() != nil { // nobody waits any more, so nobody is asked any more
+			failed[n] = true
+			continue
+		}
 		ask := Ask{Fields: slices.Clone(q.fields), RequestID: u.request.ID, Trace: u.trace}
 		if q.key == KeyIdentity {
 			id, ok := identityOf(identities[q.person])
@@ -254,6 +275,7 @@ func (b *Broker) run(ctx context.Context, u *ruling, got *fetched, qs []question
 	for n, q := range qs {
 		rec, ok := records[n]
 		if ok && !failed[n] {
+			u.see(q, rec)
 			got.add(q, rec, identities)
 			continue
 		}
@@ -268,6 +290,7 @@ func (g *fetched) ask(q question) {
 	}
 	for _, f := range q.fields {
 		g.from[q.subject][f] = q.holder.OIN
+		g.kinds[q.holder.OIN] = q.holder.Kind
 	}
 }
 
@@ -282,15 +305,13 @@ func (g *fetched) add(q question, rec Record, identities map[int]*Record) {
 			into.Values[f] = v
 		}
 	}
-	for f, v := range rec.Companions {
+	if q.holder.Kind != KindRvIG {
+		return
+	}
+	for f, v := range rec.Companions { // they come with fields of the civil registry, and from nobody else
 		into.Companions[f] = v
 	}
-	into.Restricted = into.Restricted || rec.Restricted
-	into.Deceased = into.Deceased || rec.Deceased
-	if rec.Birth.Known() {
-		into.Birth = rec.Birth
-	}
-	if q.holder.Kind == KindRvIG {
+	if q.subject.person == q.person {
 		identities[q.person] = into
 	}
 }
@@ -302,72 +323,7 @@ func (g *fetched) miss(q question) {
 	for _, f := range q.fields {
 		if _, granted := q.subject.grants[f]; granted {
 			g.missing[q.subject][f] = q.holder.OIN
+			g.kinds[q.holder.OIN] = q.holder.Kind
 		}
 	}
-}
-
-// observe takes stricter facts from the answers of the civil registry and tells whether there were any.
-func (u *ruling) observe(got *fetched, identities map[int]*Record) bool {
-	changed := false
-	household := slices.Clone(u.facts.Household)
-	for i, rec := range identities {
-		p := &household[i]
-		if rec.Restricted && !p.Restricted {
-			p.Restricted, changed = true, true
-		}
-		if rec.Deceased && !p.Deceased {
-			p.Deceased, changed = true, true
-		}
-		if rec.Birth.Known() && rec.Birth != p.Birth {
-			p.Birth, changed = rec.Birth, true
-		}
-	}
-	u.facts.Household = household
-	return changed
-}
-
-// compose answers the fields that Schakel's own register holds: the composition of the household.
-func (u *ruling) compose(got *fetched, now time.Time) {
-	if len(u.facts.Household) == 0 {
-		return
-	}
-	living, minor, unknown := 0, false, false
-	children := []any{}
-	for _, p := range u.facts.Household {
-		if p.Deceased {
-			continue
-		}
-		living++
-		switch band := p.Birth.AgeBand(now); band {
-		case AgeUnknown:
-			unknown = true
-		case Age0to11, Age12to15, Age16to17:
-			minor = true
-			children = append(children, string(band))
-		}
-	}
-	values := map[Field]any{"huishouden.aantalPersonen": float64(living), "huishouden.leeftijdenKinderen": children}
-	if minor || !unknown { // an unknown age leaves the question open: no value
-		values["huishouden.minderjarigenAanwezig"] = minor
-	}
-	s := u.subjects[0]
-	if got.records[s] == nil {
-		got.records[s] = &Record{Values: map[Field]any{}, Companions: map[Field]any{}}
-	}
-	for f, v := range values {
-		got.records[s].Values[f] = v
-	}
-}
-
-// identityOf reads the identity from what the civil registry answered. Without a family name, or an address, nobody
-// can be found by it.
-func identityOf(rec *Record) (*Identity, bool) {
-	if rec == nil {
-		return nil, false
-	}
-	text := func(f Field) string { s, _ := rec.Values[f].(string); return s }
-	birth, _ := dateOf(rec.Values[identityFields[3]])
-	id := &Identity{text(identityFields[0]), text(identityFields[1]), text(identityFields[2]), birth,
-		text(identityFields[4]), text(identityFields[5])}
-	return id, id.FamilyName != "" && id.AddressLine != ""
 }

@@ -73,6 +73,8 @@ const (
 	ReasonChanged Reason = "changed"
 	// ReasonNoAgreement: no holder of this field is named for this household with a valid agreement.
 	ReasonNoAgreement Reason = "no-agreement"
+	// ReasonForm: the holder is asked by name, birth date and address, and may not get those in full.
+	ReasonForm Reason = "form-unavailable"
 )
 
 // RoleHolder is the role in which a data holder receives the name, birth date and address it is asked by.

@@ -21,8 +21,11 @@ type ruling struct {
 	decisions []json.RawMessage
 	index     map[string]int
 	lookups   []lookup
+	revisions []Revision // one for each decision
 	rounds    int
 	trace     Trace // passed on to holders
+
+	seen map[BSN]sighting // what the answers of holders showed, stricter than the register or not
 }
 
 // lookup is the decision whether a kind of holder may be sent a person's name, birth date and address.
@@ -38,6 +41,7 @@ type subject struct {
 	person      int // index in facts.Household; -1 for the household, gone for one who left it
 	bsn         BSN
 	fields      []Field // asked, in the order of the request
+	decided     []Field // those of them that the catalog in force knows
 	grants      map[Field]Grant
 	refused     map[Field][]Reason
 	obligations []Obligation
@@ -62,7 +66,8 @@ const (
 // newRuling lays out the data subjects of a request. Without a household there is one subject and one constant query
 // over all fields, whatever they are about: what does not exist and what may not be known look the same.
 func newRuling(r Request, c *Catalog, f Facts) *ruling {
-	u := &ruling{request: r, catalog: c, facts: f, index: map[string]int{}}
+	f = f.bound()
+	u := &ruling{request: r, catalog: c, facts: f, index: map[string]int{}, seen: map[BSN]sighting{}}
 	household := &subject{ref: Household, person: wholeHousehold}
 	u.subjects = append(u.subjects, household)
 	for i, p := range f.Household {
@@ -76,7 +81,18 @@ func newRuling(r Request, c *Catalog, f Facts) *ruling {
 			}
 		}
 	}
+	for _, s := range u.subjects {
+		s.decided = s.fields
+	}
 	return u
+}
+
+// bound gives f itself, or without a household where nothing binds the asker to one, whatever else the register says.
+func (f Facts) bound() Facts {
+	if f.Relation.None() && !f.Emergency.Active {
+		f.Household, f.Holders = nil, nil
+	}
+	return f
 }
 
 // decide makes one round: a query for each data subject, on the facts as they are now.
@@ -86,7 +102,7 @@ func (u *ruling) decide(ctx context.Context, d Decider, now time.Time, because w
 		if len(s.fields) == 0 {
 			continue
 		}
-		if s.person == gone {
+		if s.person == gone || len(s.decided) == 0 {
 			s.lose(Decision{}, because)
 			continue
 		}
@@ -94,7 +110,9 @@ func (u *ruling) decide(ctx context.Context, d Decider, now time.Time, because w
 		if err != nil {
 			return err
 		}
-		s.queries = append(s.queries, n)
+		if !slices.Contains(s.queries, n) {
+			s.queries = append(s.queries, n)
+		}
 		s.obligations = append(s.obligations, dec.Obligations...)
 		if because == first {
 			s.grants, s.refused = map[Field]Grant{}, map[Field][]Reason{}
@@ -112,10 +130,11 @@ func (u *ruling) decide(ctx context.Context, d Decider, now time.Time, because w
 	return nil
 }
 
-// lose takes away every grant that dec does not give in the same form.
+// lose takes away every grant that dec does not give in the same form. What stays rests on the latest basis.
 func (s *subject) lose(dec Decision, because why) {
 	for f, g := range s.grants {
 		if again, ok := dec.Grants[f]; ok && again.Form == g.Form {
+			s.grants[f] = again
 			continue
 		}
 		reasons := dec.Refusals[f]
@@ -134,6 +153,9 @@ func (s *subject) refuse(f Field, reasons []Reason) {
 // ask decides one query and notes it for the record.
 func (u *ruling) ask(ctx context.Context, d Decider, q Query) (Decision, int, error) {
 	dec, err := d.Decide(ctx, u.facts.Revision, q)
+	if err == nil {
+		err = complete(q, dec)
+	}
 	if err != nil {
 		return Decision{}, 0, err
 	}
@@ -144,8 +166,29 @@ func (u *ruling) ask(ctx context.Context, d Decider, q Query) (Decision, int, er
 		u.index[key+string(u.facts.Revision)] = n
 		u.queries = append(u.queries, json.RawMessage(key))
 		u.decisions = append(u.decisions, dec.Bytes())
+		u.revisions = append(u.revisions, u.facts.Revision)
 	}
 	return dec, n, nil
+}
+
+// complete holds a Decider to its contract: each field in exactly one of grants and refusals, and no grant where nothing
+// binds the asker. A decision that breaks it is an error, never a quiet refusal.
+func complete(q Query, d Decision) error {
+	broken := func(how string) error { return Fail(KindInternal, "internal", errors.New("decide: "+how)) }
+	for _, f := range q.Fields {
+		_, granted := d.Grants[f]
+		_, refused := d.Refusals[f]
+		if granted == refused {
+			return broken("a field is not in exactly one of grants and refusals")
+		}
+	}
+	if len(d.Grants)+len(d.Refusals) != len(q.Fields) {
+		return broken("a field that was not asked is decided on")
+	}
+	if len(d.Grants) > 0 && q.Relation.None() && !q.Emergency.Active {
+		return broken("a grant where nothing binds the asker to the household")
+	}
+	return nil
 }
 
 // query makes the policy input for a subject.
@@ -157,7 +200,7 @@ func (u *ruling) query(s *subject, now time.Time) Query {
 		Purpose:   u.request.Purpose,
 		Relation:  u.facts.Relation,
 		Emergency: u.facts.Emergency,
-		Fields:    s.fields,
+		Fields:    s.decided,
 	}
 	if len(u.facts.Household) == 0 {
 		q.Relation = Relation{Case: CaseNone, Municipality: MunicipalityUnknown}
@@ -217,17 +260,24 @@ func (u *ruling) agreements(person int) []Domain {
 
 // refresh takes newer facts into the ruling. Nobody is added: a person who joined was not decided on before, and
 // nothing more is fetched. A person who left keeps nothing.
-func (u *ruling) refresh(f Facts) {
-	u.facts = f
+//
+// What holders showed stays seen, and a policy activated meanwhile decides by its own catalog.
+func (u *ruling) refresh(f Facts, c *Catalog) {
+	u.facts, u.catalog = f.bound(), c
 	for _, s := range u.subjects {
+		s.decided = slices.DeleteFunc(slices.Clone(s.fields), func(f Field) bool {
+			_, known := c.Field(f)
+			return !known
+		})
 		if s.person == wholeHousehold {
 			continue
 		}
-		s.person = slices.IndexFunc(f.Household, func(p Person) bool { return p.BSN == s.bsn })
+		s.person = slices.IndexFunc(u.facts.Household, func(p Person) bool { return p.BSN == s.bsn })
 		if s.person < 0 {
 			s.person = gone
 		}
 	}
+	u.observe()
 }
 
 // granted counts the grants left.
