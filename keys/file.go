@@ -71,7 +71,8 @@ func private(path string) error {
 	return nil
 }
 
-// load reads and opens the file. The FileInfo is of the file that was read, whatever the path names by now.
+// load reads and opens the file. The FileInfo is of the file that was read, whatever the path names by now; it is nil
+// where nothing could be read.
 func load(cfg Config) (content, fs.FileInfo, error) {
 	if err := private(cfg.Path); err != nil {
 		return content{}, nil, err
@@ -91,7 +92,7 @@ func load(cfg Config) (content, fs.FileInfo, error) {
 	}
 	c, err := decrypt(data, cfg.Passphrase)
 	if err != nil {
-		return content{}, nil, fmt.Errorf("open %s: %w", cfg.Path, err)
+		return content{}, info, fmt.Errorf("open %s: %w", cfg.Path, err)
 	}
 	return c, info, nil
 }

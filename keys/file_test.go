@@ -207,7 +207,8 @@ func TestConcurrentChangesAreAllKept(t *testing.T) {
 	cfg := onDisk(t)
 	create(t, cfg)
 	var group sync.WaitGroup
-	for _, use := range keys.Uses() {
+	uses := []keys.Use{keys.Answers, keys.Heads}
+	for _, use := range uses {
 		r := load(t, cfg) // a ring of its own, as another process has
 		group.Go(func() {
 			for range 2 {
@@ -224,7 +225,7 @@ func TestConcurrentChangesAreAllKept(t *testing.T) {
 			retired[k.Use]++
 		}
 	}
-	for _, use := range keys.Uses() {
+	for _, use := range uses {
 		if retired[use] != 2 {
 			t.Errorf("%d of 2 rotations of %s are in the file", retired[use], use)
 		}

@@ -38,9 +38,11 @@ func (c Config) withDefaults() Config {
 type Ring struct {
 	cfg Config
 
-	mu   sync.Mutex // of changes and reloads
-	seen fs.FileInfo
-	now  atomic.Pointer[state]
+	mu     sync.Mutex // of changes and reloads
+	seen   fs.FileInfo
+	bad    fs.FileInfo // a file that was refused, and why: looking again need not derive its key again
+	badWhy error
+	now    atomic.Pointer[state]
 }
 
 // content is what the file holds.
@@ -141,25 +143,36 @@ func (r *Ring) reload() error {
 	if unchanged(r.seen, info) {
 		return nil
 	}
+	if unchanged(r.bad, info) {
+		return r.badWhy
+	}
+	s, info, err := r.read()
+	if err != nil {
+		err = fmt.Errorf("load key ring: %w", err)
+		r.bad, r.badWhy = info, err
+		return err
+	}
+	r.seen, r.bad = info, nil
+	r.now.Store(s)
+	return nil
+}
+
+// read opens the file and checks that it may follow the ring in use. The FileInfo is nil where nothing was read.
+func (r *Ring) read() (*state, fs.FileInfo, error) {
 	c, info, err := load(r.cfg)
 	if err != nil {
-		return fmt.Errorf("load key ring: %w", err)
+		return nil, info, err
 	}
 	if old := r.now.Load(); old != nil {
 		switch {
 		case c.ID != old.ID:
-			return fmt.Errorf("load key ring: %s is another ring than the one in use; put the right file back, or restart", r.cfg.Path)
+			return nil, info, fmt.Errorf("%s is another ring than the one in use; put the right file back, or restart", r.cfg.Path)
 		case c.Serial < old.Serial:
-			return fmt.Errorf("load key ring: %s is older than the ring in use, keys would be lost; put the newer file back", r.cfg.Path)
+			return nil, info, fmt.Errorf("%s is older than the ring in use, keys would be lost; put the newer file back", r.cfg.Path)
 		}
 	}
 	s, err := prepare(c)
-	if err != nil {
-		return fmt.Errorf("load key ring: %w", err)
-	}
-	r.seen = info
-	r.now.Store(s)
-	return nil
+	return s, info, err
 }
 
 func unchanged(a, b fs.FileInfo) bool {
