@@ -67,8 +67,8 @@ func (c AddAgency) check(e env) (Command, error) {
 	return c, nil
 }
 
-// SuspendAgency makes an agency a stranger until it is resumed: its tokens are refused, its cases and agreements give
-// nothing.
+// SuspendAgency makes an agency a stranger until it is resumed: nothing binds it to any household, and its agreements as a
+// holder give nothing.
 type SuspendAgency struct {
 	OIN broker.OIN `json:"oin"`
 }

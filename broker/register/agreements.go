@@ -51,7 +51,7 @@ func (t TouchFunc) ofAgreement(a Agreement) []broker.Touch {
 
 func (c AddAgreement) check(e env) (Command, error) {
 	bad := func(err error) (Command, error) { return nil, fmt.Errorf("add agreement: %w", err) }
-	if err := checkID("agreement", c.ID); err != nil {
+	if err := checkID("an agreement", c.ID); err != nil {
 		return bad(err)
 	}
 	if e.agreements.get(c.ID) != nil {
@@ -106,7 +106,7 @@ func (c WithdrawAgreement) touches(e env) []broker.Touch {
 func (c WithdrawAgreement) check(e env) (Command, error) {
 	a := e.agreements.get(c.ID)
 	switch {
-	case checkID("agreement", c.ID) != nil || a == nil:
+	case checkID("an agreement", c.ID) != nil || a == nil:
 		return nil, errors.New("withdraw agreement: there is none with this id; `schakel register agreement list` shows them")
 	case a.withdrawn:
 		return nil, fmt.Errorf("withdraw agreement: %s was withdrawn already", c.ID)
@@ -165,10 +165,10 @@ func checkID(what, id string) error {
 		ok = ok && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_')
 	}
 	if !ok {
-		return fmt.Errorf("the id of a %s is 1 to 64 of a-z, A-Z, 0-9, '-', '.' and '_'", what)
+		return fmt.Errorf("the id of %s is 1 to 64 of a-z, A-Z, 0-9, '-', '.' and '_'", what)
 	}
 	if _, err := broker.ParseBSN(id); err == nil {
-		return fmt.Errorf("the id of a %s may not be a BSN: it is shown; choose another", what)
+		return fmt.Errorf("the id of %s may not be a BSN: it is shown; choose another", what)
 	}
 	return nil
 }

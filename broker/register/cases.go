@@ -73,7 +73,7 @@ func (c OpenCase) touches(e env) []broker.Touch {
 
 func (c OpenCase) check(e env) (Command, error) {
 	bad := func(err error) (Command, error) { return nil, fmt.Errorf("open case: %w", err) }
-	if err := checkID("case", string(c.ID)); err != nil {
+	if err := checkID("a case", string(c.ID)); err != nil {
 		return bad(err)
 	}
 	if e.cases.get(c.ID) != nil {
@@ -230,7 +230,7 @@ func (c CloseCase) apply(e env, _ broker.Position) error {
 
 // openCase finds a case that a command may be about.
 func (s *state) openCase(id broker.CaseID) (*caseFile, error) {
-	if err := checkID("case", string(id)); err != nil {
+	if err := checkID("a case", string(id)); err != nil {
 		return nil, err
 	}
 	f := s.cases.get(id)

@@ -42,53 +42,63 @@ func (t TouchFunc) ofWorker(w Worker) broker.Touch {
 func (t TouchFunc) ofTeam(m Team) broker.Touch            { return t("team", string(m.Agency)+"/"+m.Team) }
 func (t TouchFunc) ofSubject(bsn broker.BSN) broker.Touch { return t("subject", bsn.Reveal()) }
 
-// decodeCommand reads the body or the opened part of an entry.
-func decodeCommand(kind string, data []byte) (Command, error) {
-	switch kind {
-	case "agency.added":
-		return decodeAs[AddAgency](data)
-	case "agency.suspended":
-		return decodeAs[SuspendAgency](data)
-	case "agency.resumed":
-		return decodeAs[ResumeAgency](data)
-	case "key.added":
-		return decodeAs[AddKey](data)
-	case "key.suspended":
-		return decodeAs[SuspendKey](data)
-	case "team.set":
-		return decodeAs[SetTeam](data)
-	case "case.opened":
-		return decodeAs[OpenCase](data)
-	case "case.assigned":
-		return decodeAs[Assign](data)
-	case "case.unassigned":
-		return decodeAs[Unassign](data)
-	case "case.closed":
-		return decodeAs[CloseCase](data)
-	case "agreement.added":
-		return decodeAs[AddAgreement](data)
-	case "agreement.withdrawn":
-		return decodeAs[WithdrawAgreement](data)
-	case "consent.given":
-		return decodeAs[GiveConsent](data)
-	case "consent.withdrawn":
-		return decodeAs[WithdrawConsent](data)
-	case "emergency.declared":
-		return decodeAs[DeclareEmergency](data)
-	case "emergency.ended":
-		return decodeAs[EndEmergency](data)
-	case "policy.activated":
-		return decodeAs[ActivatePolicy](data)
-	}
-	return nil, fmt.Errorf("its kind %.40q is unknown: use a newer version of Schakel", kind)
+// form is how entries of a kind are stored: in which kind of part, "" for in clear, and how that is read.
+type form struct {
+	part string
+	read func([]byte) (Command, error)
 }
 
-func decodeAs[T Command](data []byte) (Command, error) {
-	c, err := decode[T](data)
-	if err != nil {
-		return nil, err
+// formFor finds the form of a kind.
+func formFor(kind string) (form, error) {
+	switch kind {
+	case "agency.added":
+		return formOf[AddAgency](), nil
+	case "agency.suspended":
+		return formOf[SuspendAgency](), nil
+	case "agency.resumed":
+		return formOf[ResumeAgency](), nil
+	case "key.added":
+		return formOf[AddKey](), nil
+	case "key.suspended":
+		return formOf[SuspendKey](), nil
+	case "team.set":
+		return formOf[SetTeam](), nil
+	case "case.opened":
+		return formOf[OpenCase](), nil
+	case "case.assigned":
+		return formOf[Assign](), nil
+	case "case.unassigned":
+		return formOf[Unassign](), nil
+	case "case.closed":
+		return formOf[CloseCase](), nil
+	case "agreement.added":
+		return formOf[AddAgreement](), nil
+	case "agreement.withdrawn":
+		return formOf[WithdrawAgreement](), nil
+	case "consent.given":
+		return formOf[GiveConsent](), nil
+	case "consent.withdrawn":
+		return formOf[WithdrawConsent](), nil
+	case "emergency.declared":
+		return formOf[DeclareEmergency](), nil
+	case "emergency.ended":
+		return formOf[EndEmergency](), nil
+	case "policy.activated":
+		return formOf[ActivatePolicy](), nil
 	}
-	return c, nil
+	return form{}, fmt.Errorf("its kind %.40q is unknown: use a newer version of Schakel", kind)
+}
+
+func formOf[T Command]() form {
+	var zero T
+	_, part := zero.key(func(string, string) broker.Touch { return "" })
+	return form{part: part, read: func(data []byte) (Command, error) {
+		c, err := decode[T](data)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}}
 }
 
 // ActivatePolicy makes a revision the one that decides, on every gateway at once.

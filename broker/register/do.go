@@ -24,8 +24,12 @@ const (
 type Operator struct{ Name string }
 
 // Appender appends register entries right after a head, in one step with the audit event of the same change; kind is the
-// event's. It returns the definite outcome; an error means that it is not known.
+// event's. It returns the definite outcome. An error that wraps ErrNotMade means that nothing was added; any other, that
+// it is not known.
 type Appender func(ctx context.Context, after journal.Head, entries []journal.Entry, kind string, staff broker.Staff) (journal.Outcome, error)
+
+// ErrNotMade tells that a change was not made. Its cause says why; trying again later may help.
+var ErrNotMade = errors.New("nothing was changed")
 
 // ErrUnknownOutcome tells that a change may have been made or not.
 var ErrUnknownOutcome = errors.New("it is not known whether the change was made; " +
@@ -77,6 +81,8 @@ func (r *Register) doSome(ctx context.Context, a Appender, op Operator, commands
 		staff := broker.Staff{Worker: broker.WorkerID(op.Name), Role: RoleOperator, Case: oneCase(drafts[:len(entries)])}
 		outcome, err := a(ctx, head, entries, oneKind(drafts[:len(entries)]), staff)
 		switch {
+		case errors.Is(err, ErrNotMade):
+			return 0, err
 		case err != nil:
 			return 0, fmt.Errorf("%w (%w)", ErrUnknownOutcome, err)
 		case outcome == journal.Appended || outcome == journal.Already:
@@ -85,10 +91,10 @@ func (r *Register) doSome(ctx context.Context, a Appender, op Operator, commands
 			}
 			return len(entries), nil
 		case outcome != journal.Moved && outcome != journal.Stale:
-			return 0, fmt.Errorf("nothing was changed: the journal answered %q; start this process again", outcome)
+			return 0, fmt.Errorf("%w: the journal answered %q; start this process again", ErrNotMade, outcome)
 		}
 	}
-	return 0, fmt.Errorf("nothing was changed: others changed the register at the same time, %d times; try again", maxTries)
+	return 0, fmt.Errorf("%w: others changed the register at the same time, %d times; try again", ErrNotMade, maxTries)
 }
 
 // draft is a command on its way to an entry.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/schakel/schakel/broker"
@@ -39,6 +38,8 @@ func (r *Register) Follow(ctx context.Context) error {
 		cancel()
 		if err == nil || quiet {
 			err = r.Refresh(ctx)
+		} else {
+			r.fail(err)
 		}
 		var broken *brokenError
 		if errors.As(err, &broken) {
@@ -64,6 +65,14 @@ func (r *Register) last() journal.Head {
 func (r *Register) Refresh(ctx context.Context) error {
 	r.reading.Lock()
 	defer r.reading.Unlock()
+	err := r.catchUp(ctx)
+	if err != nil {
+		r.fail(err)
+	}
+	return err
+}
+
+func (r *Register) catchUp(ctx context.Context) error {
 	for {
 		r.mu.RLock()
 		head, broken := r.head, r.broken
@@ -99,7 +108,7 @@ func (r *Register) confirm(ctx context.Context, head journal.Head, began time.Ti
 		return fmt.Errorf("read register head: %w", err)
 	}
 	if there.ID.Less(head.ID) || (there.ID == head.ID && there.Hash != head.Hash) {
-		return r.break_(&brokenError{at: head.ID, err: fmt.Errorf(
+		return r.stop(&brokenError{at: head.ID, err: fmt.Errorf(
 			"the store ends at %s with another past: it lost entries that were acknowledged, or was put back from a backup", there.ID)})
 	}
 	r.complete(began)
@@ -109,10 +118,17 @@ func (r *Register) confirm(ctx context.Context, head journal.Head, began time.Ti
 func (r *Register) complete(at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.confirmed = at
+	r.confirmed, r.failed = at, nil
 }
 
-func (r *Register) break_(err error) error {
+// fail keeps why the view could not be completed, for whoever asks why Facts are refused.
+func (r *Register) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = err
+}
+
+func (r *Register) stop(err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.broken = err
@@ -133,7 +149,7 @@ func (r *Register) add(ctx context.Context, head journal.Head, entries []journal
 	for _, e := range entries {
 		s, err := unchain(head, e)
 		if err != nil {
-			return r.break_(&brokenError{e.ID, err})
+			return r.stop(&brokenError{e.ID, err})
 		}
 		head = journal.Head{ID: e.ID, Hash: e.Hash}
 		c := change{head: head, touches: e.Touches}
@@ -147,7 +163,7 @@ func (r *Register) add(ctx context.Context, head journal.Head, entries []journal
 			return fmt.Errorf("read register entry %s: %w", e.ID, err)
 		}
 		if err != nil {
-			return r.break_(&brokenError{e.ID, err})
+			return r.stop(&brokenError{e.ID, err})
 		}
 		changes = append(changes, c)
 	}
@@ -180,28 +196,25 @@ func (k *keyError) Unwrap() error { return k.err }
 
 // read opens the part of an entry, if it has one, and gives what it says; nil where its key was erased.
 func (r *Register) read(ctx context.Context, s stored) (Command, error) {
-	if s.Part == nil {
-		c, err := decodeCommand(s.Kind, s.Body)
-		if err != nil {
-			return nil, err
-		}
-		if keyID, _ := c.key(r.cfg.Touch); keyID != "" {
-			return nil, errors.New("it holds in clear what must be encrypted")
-		}
-		return c, nil
+	f, err := formFor(s.Kind)
+	switch {
+	case err != nil:
+		return nil, err
+	case f.part != "" && s.Part == nil:
+		return nil, errors.New("it holds in clear what must be encrypted")
+	case f.part == "" && s.Part != nil:
+		return nil, errors.New("it is encrypted and should be in clear")
+	case f.part == "":
+		return f.read(s.Body)
 	}
-	part := partOf(s.Kind)
-	if part == "" {
-		return nil, fmt.Errorf("an entry of its kind %.40q has no encrypted part", s.Kind)
-	}
-	plain, keyID, err := r.cfg.Vault.Open(ctx, part, *s.Part)
+	plain, keyID, err := r.cfg.Vault.Open(ctx, f.part, *s.Part)
 	if errors.Is(err, keys.ErrErased) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, &keyError{err}
 	}
-	c, err := decodeCommand(s.Kind, plain)
+	c, err := f.read(plain)
 	if err != nil {
 		return nil, err
 	}
@@ -209,18 +222,6 @@ func (r *Register) read(ctx context.Context, s stored) (Command, error) {
 		return nil, errors.New("its part is encrypted under another's key")
 	}
 	return c, nil
-}
-
-// partOf names the kind of part that entries of a kind have; "" for those in clear and unknown ones.
-func partOf(kind string) string {
-	switch {
-	case kind == "team.set":
-		return "team"
-	case slices.Contains([]string{"case.opened", "case.assigned", "case.unassigned", "case.closed",
-		"consent.given", "consent.withdrawn", "emergency.declared", "emergency.ended"}, kind):
-		return "case"
-	}
-	return ""
 }
 
 func (r *Register) env(s *state) env {

@@ -63,6 +63,7 @@ type Register struct {
 	recent    *recent
 	head      journal.Head
 	confirmed time.Time // the view was complete then
+	failed    error     // why it could not be completed since
 	broken    error     // the stream is not what it must be; nothing is given any more
 	origin    genesis
 }
@@ -128,8 +129,11 @@ func (r *Register) ready(now time.Time) error {
 	case r.broken != nil:
 		return broker.Fail(broker.KindUnavailable, "register-behind", r.broken)
 	case now.Sub(r.confirmed) > r.cfg.MaxBehind:
-		return broker.Fail(broker.KindUnavailable, "register-behind",
-			fmt.Errorf("the register was last seen complete %s ago", now.Sub(r.confirmed).Round(time.Second)))
+		err := fmt.Errorf("the register was last seen complete %s ago", now.Sub(r.confirmed).Round(time.Second))
+		if r.failed != nil {
+			err = fmt.Errorf("%w: %w", err, r.failed)
+		}
+		return broker.Fail(broker.KindUnavailable, "register-behind", err)
 	case r.state.revision == "":
 		return broker.Fail(broker.KindUnavailable, "no-policy",
 			errors.New("no policy revision is active; activate one"))
