@@ -12,7 +12,7 @@ func testBlobs(t *testing.T, b Backend) {
 	s := fresh(t, b)
 	_, err := s.Blob(t.Context(), "policy/1")
 	wantErr(t, err, journal.ErrAbsent)
-	large := bytes.Repeat([]byte("\x00\xffRego\r\n"), 1<<18) // 2 MB: a policy bundle
+	large := bytes.Repeat([]byte("\x00\xffRego\r\n"), 1<<16) // 500 KB: a policy bundle
 	for name, data := range map[string][]byte{"policy/1": large, "policy/2": []byte("x"), "é \x00": {}} {
 		for range 2 {
 			if err := s.PutBlob(t.Context(), name, data); err != nil {

@@ -1,0 +1,176 @@
+package socket
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/schakel/schakel/broker/journal"
+)
+
+// client is the store of a running server.
+type client struct {
+	path string
+	http *http.Client
+}
+
+var _ journal.Store = (*client)(nil)
+
+// Dial gives the store of the server that listens on a socket.
+func Dial(path string) (journal.Store, error) {
+	c := &client{path: path}
+	c.http = &http.Client{Transport: &http.Transport{
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) },
+		DisableCompression: true,
+	}}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	a, err := c.call(ctx, "hello", request{})
+	if err == nil && a.Protocol != protocol {
+		err = errors.New("the server is of another version; use the schakel it was started with")
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// call sends one request and reads its answer.
+func (c *client) call(ctx context.Context, name string, q request) (response, error) {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return response{}, err
+	}
+	if len(body) > maxRequest {
+		return response{}, fmt.Errorf("%s: more than the socket takes: %w", name, errors.ErrUnsupported)
+	}
+	// The host is a placeholder: every connection goes to the socket.
+	post, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://socket"+prefix+name, bytes.NewReader(body))
+	if err != nil {
+		return response{}, err
+	}
+	answer, err := c.http.Do(post)
+	if err != nil {
+		return response{}, c.lost(ctx, name, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return response{}, fmt.Errorf("%s: what listens on %s is no journal of this version (status %d)", name, c.path, answer.StatusCode)
+	}
+	var a response
+	if err := readJSON(http.MaxBytesReader(nil, answer.Body, maxResponse), &a); err != nil {
+		return response{}, c.lost(ctx, name, err)
+	}
+	if a.Error != "" {
+		return response{}, &remoteError{a.Error, a.Kinds}
+	}
+	return a, nil
+}
+
+// lost says what to do when there was no answer.
+func (c *client) lost(ctx context.Context, name string, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%s: no server answers on %s: start it, or, if it is meant to be stopped, work on its data folder: %w", name, c.path, err)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: %s belongs to another user: run this as the user of the server: %w", name, c.path, err)
+	}
+	return fmt.Errorf("%s: the server on %s went away before it answered; start it again and repeat: %w", name, c.path, err)
+}
+
+func (c *client) Init(ctx context.Context, genesis journal.Entry) error {
+	_, err := c.call(ctx, "init", request{Register: toWire([]journal.Entry{genesis})})
+	return err
+}
+
+func (c *client) Append(ctx context.Context, b journal.Batch) (journal.Outcome, error) {
+	if err := b.Validate(); err != nil { // before it is sent, for it may be of any size
+		return "", err
+	}
+	a, err := c.call(ctx, "append", request{
+		Writer: b.Writer, After: b.After, Events: toWire(b.Events), Position: b.Position, Touches: toBytes(b.Touches),
+		RegisterAfter: b.RegisterAfter, Register: toWire(b.Register),
+	})
+	if err == nil && a.Outcome == "" {
+		err = errors.New("append: the server gave no outcome")
+	}
+	return a.Outcome, err
+}
+
+func (c *client) Head(ctx context.Context, s journal.Stream) (journal.Head, error) {
+	a, err := c.call(ctx, "head", request{Stream: s})
+	return a.Head, err
+}
+
+func (c *client) Read(ctx context.Context, s journal.Stream, after journal.ID, max int) ([]journal.Entry, error) {
+	var entries []journal.Entry
+	for {
+		a, err := c.call(ctx, "read", request{Stream: s, After: journal.Head{ID: after}, Max: max - len(entries)})
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, fromWire(a.Entries)...)
+		if !a.More || len(a.Entries) == 0 {
+			return entries, nil
+		}
+		after = entries[len(entries)-1].ID
+	}
+}
+
+func (c *client) Wait(ctx context.Context, s journal.Stream, after journal.ID) error {
+	for {
+		a, err := c.call(ctx, "wait", request{Stream: s, After: journal.Head{ID: after}})
+		if err != nil || !a.More {
+			return err
+		}
+	}
+}
+
+func (c *client) Writers(ctx context.Context) ([]string, error) {
+	a, err := c.call(ctx, "writers", request{})
+	return a.Writers, err
+}
+
+func (c *client) PutBlob(ctx context.Context, name string, data []byte) error {
+	_, err := c.call(ctx, "put-blob", request{Name: []byte(name), Data: data})
+	return err
+}
+
+func (c *client) Blob(ctx context.Context, name string) ([]byte, error) {
+	a, err := c.call(ctx, "blob", request{Name: []byte(name)})
+	return a.Data, err
+}
+
+func (c *client) PutKey(ctx context.Context, id string, wrapped []byte) ([]byte, error) {
+	a, err := c.call(ctx, "put-key", request{Name: []byte(id), Data: wrapped})
+	return a.Data, err
+}
+
+func (c *client) Key(ctx context.Context, id string) ([]byte, error) {
+	a, err := c.call(ctx, "key", request{Name: []byte(id)})
+	return a.Data, err
+}
+
+func (c *client) DeleteKey(ctx context.Context, id string) error {
+	_, err := c.call(ctx, "delete-key", request{Name: []byte(id)})
+	return err
+}
+
+func (c *client) Check(ctx context.Context) error {
+	_, err := c.call(ctx, "check", request{})
+	return err
+}
+
+func (c *client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
