@@ -39,7 +39,7 @@ type Config struct {
 type Store struct {
 	cfg  Config
 	db   *bbolt.DB
-	file os.FileInfo // the file that was opened, to notice when another took its name
+	file *os.File // bbolt's own
 
 	// commit is (*bbolt.Tx).Commit; tests put failures in its place.
 	commit func(*bbolt.Tx) error
@@ -65,14 +65,14 @@ func Open(cfg Config) (*Store, error) {
 	if _, err := os.Stat(cfg.Path); cfg.ReadOnly && errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open journal: there is no %s: name the data folder of a Schakel that has run: %w", cfg.Path, journal.ErrAbsent)
 	}
-	var opened *os.File
+	var file *os.File
 	db, err := bbolt.Open(cfg.Path, 0o600, &bbolt.Options{
 		Timeout:      cfg.Timeout,
 		ReadOnly:     cfg.ReadOnly,
 		FreelistType: bbolt.FreelistMapType, // the array type slows down as the file grows
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag, mode)
-			opened = f
+			file = f
 			return f, err
 		},
 	})
@@ -87,30 +87,25 @@ func Open(cfg Config) (*Store, error) {
 	s := &Store{
 		cfg:     cfg,
 		db:      db,
+		file:    file,
 		commit:  (*bbolt.Tx).Commit,
 		writing: make(chan struct{}, 1),
 		changed: make(chan struct{}),
 		closed:  make(chan struct{}),
 	}
-	if err := s.prepare(opened); err != nil {
+	if err := s.prepare(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open journal %s: %w", cfg.Path, err), db.Close())
 	}
 	return s, nil
 }
 
 // prepare does once what every later call rests on.
-func (s *Store) prepare(f *os.File) error {
-	var err error
-	if s.file, err = f.Stat(); err != nil {
-		return err
-	}
+func (s *Store) prepare() error {
 	if s.cfg.ReadOnly {
 		return nil
 	}
-	if s.file.Mode().Perm()&0o077 != 0 {
-		if err := f.Chmod(0o600); err != nil {
-			return err
-		}
+	if err := s.file.Chmod(0o600); err != nil { // it may have been copied here with another mode
+		return err
 	}
 	// A new file is only there after a power cut if its folder was synced too.
 	dir, err := os.Open(filepath.Dir(s.cfg.Path))
@@ -138,19 +133,14 @@ func (s *Store) prepare(f *os.File) error {
 // memory only, marked as clean: it reads back as if committed, no later sync would write it, and the next transaction
 // would overwrite pages that the meta page on disk still needs. Writing the same bytes again and syncing settles it.
 func (s *Store) settle() error {
-	f, err := os.OpenFile(s.cfg.Path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }() // Sync has told all there is to tell
 	metas := make([]byte, 2*s.db.Info().PageSize)
-	if _, err := f.ReadAt(metas, 0); err != nil {
+	if _, err := s.file.ReadAt(metas, 0); err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(metas, 0); err != nil {
+	if _, err := s.file.WriteAt(metas, 0); err != nil {
 		return err
 	}
-	return f.Sync()
+	return s.file.Sync()
 }
 
 // lock waits for the turn to write, and settles what a failed commit left open.
@@ -231,8 +221,9 @@ func (s *Store) setFailed(err error) {
 
 // Check tells whether the file is still the one that was opened, and whether what it reads back is on disk.
 func (s *Store) Check(ctx context.Context) error {
-	now, err := os.Stat(s.cfg.Path)
-	if err != nil || !os.SameFile(now, s.file) {
+	named, err := os.Stat(s.cfg.Path)
+	mine, err2 := s.file.Stat()
+	if err != nil || err2 != nil || !os.SameFile(named, mine) {
 		return fmt.Errorf("check journal: %s was removed or replaced while it was open, and must be the same file; put it back and start again: %w", s.cfg.Path, journal.ErrUnsafe)
 	}
 	if err := s.view(ctx, func(*bbolt.Tx) error { return nil }); err != nil {
