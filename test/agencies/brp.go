@@ -87,7 +87,7 @@ func date(s string) map[string]any {
 	}
 	months := []string{"januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober",
 		"november", "december"}
-	d, err := broker.ParseDate(s)
+	d, err := parseDate(s)
 	switch {
 	case err != nil || d.Year == 0:
 		return map[string]any{"type": "DatumOnbekend", "onbekend": true, "langFormaat": "onbekend"}
@@ -99,6 +99,15 @@ func date(s string) map[string]any {
 	}
 	return map[string]any{"type": "Datum", "datum": fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Month, d.Day),
 		"langFormaat": fmt.Sprintf("%d %s %d", d.Day, months[d.Month-1], d.Year)}
+}
+
+// parseDate reads a date of the BRP. A day in an unknown month (19660013 is in the official set) says nothing and is
+// dropped.
+func parseDate(s string) (broker.Date, error) {
+	if len(s) == 8 && s[4:6] == "00" {
+		s = s[:6] + "00"
+	}
+	return broker.ParseDate(s)
 }
 
 // years: the age, where the date leaves no doubt. Without a day there is none in the month of birth.
@@ -231,21 +240,21 @@ func (p Person) addressing() map[string]any {
 // over the minors in the population.
 func (p Person) authority(now time.Time, all Population) []any {
 	var out []any
-	for _, child := range all.persons {
+	about := all.children[p.BSN]
+	if i, ok := all.at[p.BSN]; ok {
+		about = append([]int{i}, about...)
+	}
+	for _, i := range about {
+		child := all.persons[i]
 		n, ok := years(child.Birth, now)
 		if !ok || n >= 18 || child.Deceased {
 			continue
 		}
 		var parents []any
-		mine := child.BSN == p.BSN
 		for _, category := range []string{"02", "03"} {
 			if bsn := child.list.get(category, "01.20"); bsn != "" {
 				parents = append(parents, map[string]any{"burgerservicenummer": bsn})
-				mine = mine || bsn == string(p.BSN)
 			}
-		}
-		if !mine {
-			continue
 		}
 		minor := map[string]any{"burgerservicenummer": string(child.BSN)}
 		one := func(parent any) map[string]any {
@@ -279,10 +288,15 @@ func (p Person) Identity() broker.Identity {
 	}
 }
 
-// index prepares find: who has a family name, a birth date and an address line.
+// index prepares find and authority.
 func (p *Population) index() {
-	p.known = map[string][]int{}
+	p.known, p.children = map[string][]int{}, map[broker.BSN][]int{}
 	for i, person := range p.persons {
+		for _, category := range []string{"02", "03"} {
+			if parent := broker.BSN(person.list.get(category, "01.20")); parent != "" && parent != person.BSN {
+				p.children[parent] = append(p.children[parent], i)
+			}
+		}
 		if id := person.Identity(); id.FamilyName != "" && id.AddressLine != "" {
 			p.known[knownAs(id)] = append(p.known[knownAs(id)], i)
 		}

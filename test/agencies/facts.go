@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/schakel/schakel/broker"
@@ -60,6 +61,25 @@ func given(ok bool, value any) any {
 
 // yes answers a yes-no question for persons it can be about.
 func yes(applies, answer bool) any { return given(applies, answer) }
+
+// known gives facts of another holder that this one knows too, as bodies in work and income know each other's through
+// Suwinet: the same value, under another name. Only those beneath a path.
+func known(owner broker.AgencyKind, facts []fact, beneath string) []fact {
+	var out []fact
+	for _, f := range facts {
+		if !strings.HasPrefix(string(f.path), beneath) {
+			continue
+		}
+		value := f.value
+		f.name = "suwinet." + string(owner) + "." + f.name
+		f.value = func(d dice) any {
+			d.kind = owner
+			return value(d)
+		}
+		out = append(out, f)
+	}
+	return out
+}
 
 func ofGemeente() []fact {
 	bijstand := func(d dice) bool { return !d.minor() && d.often("bijstand", 30) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -65,7 +66,7 @@ func readLists(r io.Reader) ([]list, error) {
 		return nil, fmt.Errorf("over %d bytes", maxTestSet)
 	}
 	c := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))
-	c.Comma, c.LazyQuotes, c.ReuseRecord = ';', true, true
+	c.Comma, c.ReuseRecord = ';', true
 	header, err := c.Read()
 	if err != nil {
 		return nil, errors.New("no header line")
@@ -75,18 +76,24 @@ func readLists(r io.Reader) ([]list, error) {
 		return nil, err
 	}
 	var lists []list
+	var quote *csv.ParseError
 	next := map[string]string{} // per category, what the row above said the next one is
 	for {
 		row, err := c.Read()
 		if err == io.EOF {
 			return lists, nil
 		}
-		line, _ := c.FieldPos(0)
+		line := 0
+		if len(row) > 0 {
+			line, _ = c.FieldPos(0)
+		}
 		switch {
 		case errors.Is(err, csv.ErrFieldCount):
 			return nil, fmt.Errorf("line %d: has another number of columns than the header", line)
+		case errors.As(err, &quote):
+			return nil, fmt.Errorf("line %d: a quote is not closed or stands inside a value", quote.StartLine)
 		case err != nil:
-			return nil, errors.New("a line is not separated by semicolons as the header is")
+			return nil, errors.New("not readable as CSV")
 		case row[0] != "":
 			lists = append(lists, list{})
 			clear(next)
@@ -154,8 +161,9 @@ func addRow(l list, columns []column, row []string, next map[string]string) erro
 		l[category] = append(l[category], instance{past, values})
 	}
 	for category := range found {
-		next[category] = then[category]
+		next[category] = ""
 	}
+	maps.Copy(next, then) // also of a category that stands empty here: what comes next is the history of nothing
 	if first && found["01"] == nil {
 		return errors.New("a person list begins without a person")
 	}

@@ -18,7 +18,8 @@ type Population struct {
 	at         map[broker.BSN]int
 	households []Household
 	lists      int
-	known      map[string][]int // by family name, birth date and address
+	known      map[string][]int     // by family name, birth date and address
+	children   map[broker.BSN][]int // by parent
 }
 
 // Person is one person, as far as who sets up a demonstration or a test needs to know.
@@ -114,7 +115,7 @@ func (p Population) Municipality() string {
 }
 
 func personOf(bsn broker.BSN, l list) Person {
-	birth, _ := broker.ParseDate(l.get("01", "03.10")) // empty or malformed: unknown
+	birth, _ := parseDate(l.get("01", "03.10")) // empty or malformed: unknown
 	secrecy := l.get("07", "70.10")
 	return Person{
 		BSN: bsn, Birth: birth, list: l, Municipality: l.get("08", "09.10"),
@@ -132,14 +133,12 @@ func (p Person) address() string {
 	return postcode + "|" + p.list.get("08", "11.20") + "|" + p.list.get("08", "11.30") + "|" + p.list.get("08", "11.40")
 }
 
-// relatives are the parents and the present partners.
+// relatives are the parents and the partners. A former partner who stays at the address is one too: a household is who
+// lives together, whatever the register of marriages says.
 func (p Person) relatives() []broker.BSN {
 	var out []broker.BSN
 	for _, category := range []string{"02", "03", "05"} {
 		for _, r := range p.list.current(category) {
-			if category == "05" && r["07.10"] != "" { // ended
-				continue
-			}
 			if r["01.20"] != "" {
 				out = append(out, broker.BSN(r["01.20"]))
 			}

@@ -3,7 +3,6 @@ package agencies
 import (
 	"encoding/json"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,27 +138,30 @@ func badParams(kind string, obj map[string]any) []invalidParam {
 		}
 		return nil
 	}
-	pattern := func(name string, v any, expr string) bool {
-		s, _ := v.(string)
-		ok := regexp.MustCompile(expr).MatchString(s)
+	pattern := func(name string, v any, expr string, matches func(string) bool) bool {
+		s, isText := v.(string)
+		ok := isText && matches(s)
 		if !ok {
 			add(name, "pattern", "Waarde voldoet niet aan patroon "+expr+".")
 		}
 		return ok
+	}
+	digits := func(n int) func(string) bool {
+		return func(s string) bool { return len(s) == n && strings.Trim(s, "0123456789") == "" }
 	}
 	known := []string{"type", "fields", "gemeenteVanInschrijving"}
 	switch kind {
 	case "RaadpleegMetBurgerservicenummer":
 		known = append(known, "burgerservicenummer")
 		for i, v := range array("burgerservicenummer", 20) {
-			pattern("burgerservicenummer["+strconv.Itoa(i)+"]", v, `^[0-9]{9}$`)
+			pattern("burgerservicenummer["+strconv.Itoa(i)+"]", v, `^[0-9]{9}$`, digits(9))
 		}
 	case "ZoekMetPostcodeEnHuisnummer":
 		known = append(known, "postcode", "huisnummer")
 		if obj["postcode"] == nil {
 			add("postcode", "required", "Parameter is verplicht.")
 		} else {
-			pattern("postcode", obj["postcode"], `^[1-9]{1}[0-9]{3}[ ]?[A-Za-z]{2}$`)
+			pattern("postcode", obj["postcode"], `^[1-9]{1}[0-9]{3}[ ]?[A-Za-z]{2}$`, isPostcode)
 		}
 		if _, ok := obj["huisnummer"].(json.Number); !ok {
 			add("huisnummer", "required", "Parameter is verplicht.")
@@ -172,17 +174,18 @@ func badParams(kind string, obj map[string]any) []invalidParam {
 		return wrong
 	}
 	if v, there := obj["gemeenteVanInschrijving"]; there {
-		pattern("gemeenteVanInschrijving", v, `^[0-9]{4}$`)
+		pattern("gemeenteVanInschrijving", v, `^[0-9]{4}$`, digits(4))
 	}
+	all := registryFields()
 	for i, v := range array("fields", 130) {
 		name := "fields[" + strconv.Itoa(i) + "]"
-		if !pattern(name, v, `^[a-zA-Z0-9\._]{1,200}$`) {
+		if !pattern(name, v, `^[a-zA-Z0-9\._]{1,200}$`, isPath) {
 			continue
 		}
 		switch path := v.(string); {
 		case bringsItself(path):
 			add(name, "fields", "Parameter bevat een niet toegestane veldnaam.")
-		case !slices.ContainsFunc(registryFields(), func(f registryField) bool { return beneath(f.path, path) }):
+		case !slices.ContainsFunc(all, func(f registryField) bool { return beneath(f.path, path) }):
 			add(name, "fields", "Parameter bevat een niet bestaande veldnaam.")
 		}
 	}
@@ -192,6 +195,17 @@ func badParams(kind string, obj map[string]any) []invalidParam {
 		}
 	}
 	return wrong
+}
+
+func isPostcode(s string) bool {
+	s = strings.Replace(s, " ", "", 1)
+	return len(s) == 6 && s[0] != '0' && strings.Trim(s[:4], "0123456789") == "" && isPath(s[4:]) && !strings.ContainsAny(s[4:], "0123456789._")
+}
+
+func isPath(s string) bool {
+	return s != "" && len(s) <= 200 && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '_'
+	})
 }
 
 // bringsItself tells whether a path names a companion, which may not be asked.
