@@ -153,9 +153,9 @@ func (s *Store) write(ctx context.Context, timeout time.Duration, script *redis.
 	if err != nil {
 		return "", err
 	}
-	answer, err := s.run(ctx, node, timeout, script.EvalSha, keys, args)
+	answer, err := s.run(ctx, node, script.EvalSha, keys, args)
 	if redis.HasErrorPrefix(err, "NOSCRIPT") { // a new server, or one that lost its cache; nothing was run
-		answer, err = s.run(ctx, node, timeout, script.Eval, keys, args)
+		answer, err = s.run(ctx, node, script.Eval, keys, args)
 	}
 	if err != nil {
 		if c, ok := s.rdb.(*redis.ClusterClient); ok {
@@ -175,15 +175,17 @@ type eval func(ctx context.Context, c redis.Scripter, keys []string, args ...any
 // run sends a script, and WAIT behind it over the same connection where replicas must confirm. WAIT covers what its own
 // connection wrote, so an answer like "already", about a write on another connection, would pass at once; the nudge is a
 // write that comes after it whatever the script did.
-func (s *Store) run(ctx context.Context, node *redis.Client, timeout time.Duration, send eval, keys []string, args []any) (string, error) {
+func (s *Store) run(ctx context.Context, node *redis.Client, send eval, keys []string, args []any) (string, error) {
 	if s.cfg.WaitReplicas == 0 {
 		return send(ctx, node, keys, args...).Text()
 	}
+	deadline, _ := ctx.Deadline()
+	left := time.Until(deadline) * 3 / 4 // so that Redis answers before the connection is given up
 	var cmd, wait *redis.Cmd
 	_, err := node.Pipelined(ctx, func(p redis.Pipeliner) error {
 		cmd = send(ctx, p, keys, args...)
 		p.Set(ctx, s.keys.nudge, "", 0)
-		wait = p.Do(ctx, "wait", s.cfg.WaitReplicas, (timeout * 3 / 4).Milliseconds()) // answers before the timeout
+		wait = p.Do(ctx, "wait", s.cfg.WaitReplicas, max(left.Milliseconds(), 1)) // 0 would be without end
 		return nil
 	})
 	if err != nil {
