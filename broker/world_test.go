@@ -30,12 +30,12 @@ type world struct {
 
 	mu     sync.Mutex
 	calls  map[string]int
-	rounds []round // what was decided, in order
-	asks   []asked // what holders saw
-	used   []Facts // what the register answered, in order
+	rounds []round          // what was decided, in order
+	asks   []asked          // what holders saw
+	used   []Facts          // what the register answered, in order
 	shown  map[BSN]sighting // what holders showed in time, when asked by BSN
 	later  map[BSN]sighting // likewise, when asked by identity
-	events []Event // every append, also those that were stale
+	events []Event          // every append, also those that were stale
 	sealed []Sealing
 }
 
