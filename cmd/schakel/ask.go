@@ -1,0 +1,332 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/seal"
+)
+
+// asker is what the flags of ask and token say.
+type asker struct {
+	agency, worker, role, keyFile, audience, server, data string
+	lifetime                                              time.Duration
+
+	purpose, household, fields, workCase, onRefusal, idempotency, save, encryptionKey string
+
+	json bool
+}
+
+func (a *asker) tokenFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&a.agency, "agency", "", "OIN of the agency that asks (20 digits)")
+	f.StringVar(&a.worker, "worker", "", "the worker it asks for")
+	f.StringVar(&a.role, "role", "", "the worker's role, such as wijkteammedewerker")
+	f.StringVar(&a.keyFile, "key", "", "file with the agency's private key (JWK); default: agencies/OIN.jwk in the data folder")
+	f.StringVar(&a.server, "server", "", "URL of Schakel; default: the demo's in the data folder, or http://127.0.0.1:8080")
+	f.StringVar(&a.audience, "audience", "", "what the server calls itself in tokens; default: its URL")
+	f.DurationVar(&a.lifetime, "lifetime", 300*time.Second, "how long the token is good, at most 300s")
+	dataFlag(c, &a.data)
+	for _, name := range []string{"agency", "worker", "role"} {
+		_ = c.MarkFlagRequired(name)
+	}
+}
+
+func (a *asker) askFlags(c *cobra.Command, required bool) {
+	f := c.Flags()
+	f.StringVar(&a.purpose, "purpose", "", "the purpose, such as ontruiming-voorkomen")
+	f.StringVar(&a.household, "household", "", "bsn:N for a household by one of its members, or case:ID")
+	f.StringVar(&a.fields, "fields", "", "fields or groups of fields, separated by commas")
+	f.StringVar(&a.workCase, "case", "", "your working case, where --household is a BSN")
+	f.StringVar(&a.onRefusal, "on-refusal", "", "omit (give the rest, the default) or fail (all or nothing)")
+	f.StringVar(&a.idempotency, "idempotency-key", "", "links a repeat to the first request in the log")
+	f.StringVar(&a.save, "save", "", "keep the evidence (answer and signature) in this file")
+	f.StringVar(&a.encryptionKey, "decrypt", "", "ask for application/jose; file with your private encryption key (JWK) if you registered one, - without")
+	jsonFlag(c, &a.json)
+	if required {
+		for _, name := range []string{"purpose", "household", "fields"} {
+			_ = c.MarkFlagRequired(name)
+		}
+	}
+}
+
+func newAsk() *cobra.Command {
+	a := &asker{}
+	c := &cobra.Command{
+		Use:   "ask --agency OIN --worker ID --role R --purpose P --household bsn:N|case:ID --fields a,b",
+		Short: "Ask for household data, verify the answer and show it",
+		Long: `Makes a token for the worker, asks, and always verifies the signature of what comes back.
+Exit code: 0 disclosed, 3 refused (signed), 4 not verifiable, 1 anything else.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.ask(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) },
+	}
+	a.tokenFlags(c)
+	a.askFlags(c, true)
+	return c
+}
+
+func newToken() *cobra.Command {
+	a := &asker{}
+	c := &cobra.Command{
+		Use:   "token --agency OIN --worker ID --role R",
+		Short: "Print a bearer token, to ask with curl",
+		Args:  noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			token, err := a.token()
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(c.OutOrStdout(), map[string]string{"token": token})
+			}
+			_, err = fmt.Fprintln(c.OutOrStdout(), token)
+			return err
+		},
+	}
+	a.tokenFlags(c)
+	a.askFlags(c, false) // the same flags as ask, so that one command line serves both; these do not change the token
+	return c
+}
+
+// token signs a bearer token with the agency's key.
+func (a *asker) token() (string, error) {
+	a.defaults()
+	oin, err := broker.ParseOIN(a.agency)
+	if err != nil {
+		return "", &exitError{exitUsage, fmt.Errorf("--agency: %w", err)}
+	}
+	signer, err := agencySigner(a.data, a.keyFile, oin)
+	if err != nil {
+		return "", err
+	}
+	return seal.SignToken(signer, seal.TokenClaims{Agency: oin, Worker: broker.WorkerID(a.worker), Role: broker.Role(a.role),
+		Audience: a.audience, IssuedAt: time.Now(), Lifetime: a.lifetime})
+}
+
+func (a *asker) defaults() {
+	if d, err := readDemo(a.data); err == nil {
+		a.server = cmp.Or(a.server, d.Server)
+	}
+	a.server = strings.TrimRight(cmp.Or(a.server, "http://127.0.0.1:8080"), "/")
+	a.audience = cmp.Or(a.audience, a.server)
+}
+
+// requestBody makes the JSON that is posted.
+func (a *asker) requestBody() ([]byte, error) {
+	kind, value, ok := strings.Cut(a.household, ":")
+	if !ok || (kind != "bsn" && kind != "case") || value == "" {
+		return nil, &exitError{exitUsage, errors.New("--household is bsn:N or case:ID")}
+	}
+	body := map[string]any{"household": map[string]string{kind: value}, "purpose": a.purpose,
+		"fields": strings.FieldsFunc(a.fields, func(r rune) bool { return r == ',' || r == ' ' })}
+	if a.workCase != "" {
+		body["case"] = a.workCase
+	}
+	if a.onRefusal != "" {
+		body["onRefusal"] = a.onRefusal
+	}
+	return json.Marshal(body)
+}
+
+// maxAnswer bounds what is read of a server's answer.
+const maxAnswer = 4 << 20
+
+func (a *asker) ask(ctx context.Context, out, errOut io.Writer) error {
+	token, err := a.token()
+	if err != nil {
+		return err
+	}
+	body, err := a.requestBody()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	evidence, status, err := a.post(ctx, token, body)
+	if err != nil {
+		return err
+	}
+	if evidence.Signature == "" && evidence.Compact == "" {
+		return unsigned(status, evidence.Body)
+	}
+	jwks, err := get(ctx, a.server+"/.well-known/jwks.json", "")
+	if err != nil {
+		return &exitError{exitUnverifiable, fmt.Errorf("not verified: %w", err)}
+	}
+	if a.save != "" {
+		if err := saveEvidence(a.save, evidence); err != nil {
+			return err
+		}
+	}
+	verified, err := seal.Verify(evidence, jwks)
+	if err != nil {
+		return &exitError{exitUnverifiable, fmt.Errorf("NOT VERIFIED, do not use this answer: %w", err)}
+	}
+	if a.json {
+		err = printJSON(out, verifiedJSON(verified))
+	} else {
+		err = a.show(ctx, out, verified)
+	}
+	if err == nil && verified.Kind == seal.Refusal {
+		return &exitError{code: exitRefused}
+	}
+	return err
+}
+
+func (a *asker) post(ctx context.Context, token string, body []byte) (seal.Evidence, int, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.server+"/v1/disclosures", bytes.NewReader(body))
+	if err != nil {
+		return seal.Evidence{}, 0, &exitError{exitUsage, fmt.Errorf("--server: %w", err)}
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept-Language", "nl")
+	if a.encryptionKey != "" {
+		req.Header.Set("Accept", "application/jose")
+	}
+	if a.idempotency != "" {
+		req.Header.Set("Idempotency-Key", a.idempotency)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return seal.Evidence{}, 0, fmt.Errorf("ask %s: no answer; is it running? (%w)", a.server, errors.Unwrap(err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return seal.Evidence{}, 0, fmt.Errorf("read answer: %w", err)
+	}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/jose") {
+		compact, err := a.open(string(answer))
+		return seal.Evidence{Compact: compact}, resp.StatusCode, err
+	}
+	return seal.Evidence{Body: answer, Signature: resp.Header.Get("Payload-Signature")}, resp.StatusCode, nil
+}
+
+// open unpacks a nested JWE; a plain JWS has two dots and passes.
+func (a *asker) open(compact string) (string, error) {
+	if strings.Count(compact, ".") == 2 {
+		return compact, nil
+	}
+	key, err := os.ReadFile(a.encryptionKey)
+	if err != nil {
+		return "", fmt.Errorf("the answer is encrypted; --decrypt must name the private key: %w", err)
+	}
+	return seal.Decrypt(compact, key)
+}
+
+// unsigned reports a problem: it names parameters and reasons, and holds no data.
+func unsigned(status int, body []byte) error {
+	if status < 400 {
+		return &exitError{exitUnverifiable, errors.New("NOT VERIFIED: the answer has no signature; do not use it")}
+	}
+	var p struct {
+		Title, Detail, Code string
+		InvalidParams       []broker.Param `json:"invalidParams"`
+	}
+	if json.Unmarshal(body, &p) != nil || p.Code == "" {
+		return fmt.Errorf("the server answered %d without a problem document; is --server right?", status)
+	}
+	lines := []string{fmt.Sprintf("%s (%d %s). %s", p.Title, status, p.Code, p.Detail)}
+	for _, param := range p.InvalidParams {
+		lines = append(lines, fmt.Sprintf("  %s: %s", param.Name, param.Reason))
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+// verifiedJSON is what --json prints.
+func verifiedJSON(v seal.Verified) map[string]any {
+	return map[string]any{"verified": true, "kind": v.Kind, "kid": v.KeyID, "issuedAt": v.IssuedAt, "receipt": v.Receipt,
+		"answer": json.RawMessage(v.Body)}
+}
+
+func saveEvidence(path string, e seal.Evidence) error {
+	data, err := e.Encode()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		return fmt.Errorf("save evidence: %w", err)
+	}
+	return nil
+}
+
+func get(ctx context.Context, url, language string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	if language != "" {
+		req.Header.Set("Accept-Language", language)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("get %s: no answer; is it running?", url)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("get %s: status %d", url, resp.StatusCode)
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+}
+
+func newVerify() *cobra.Command {
+	var jwks string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "verify FILE --jwks URL|FILE",
+		Short: "Verify a kept answer, offline where --jwks is a file",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			data, err := os.ReadFile(args[0])
+			if err != nil {
+				return fmt.Errorf("read evidence: %w", err)
+			}
+			evidence, err := seal.ReadEvidence(data)
+			if err != nil {
+				return &exitError{exitUnverifiable, err}
+			}
+			keySet, err := readJWKS(c.Context(), jwks)
+			if err != nil {
+				return err
+			}
+			v, err := seal.Verify(evidence, keySet)
+			if err != nil {
+				return &exitError{exitUnverifiable, fmt.Errorf("NOT VERIFIED: %w", err)}
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), verifiedJSON(v))
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "verified: %s, signed %s by key %s\nreceipt: %s in log %s\n", v.Kind,
+				v.IssuedAt.Format(time.RFC3339), v.KeyID, v.Receipt.Hash, v.Receipt.Log)
+			return err
+		},
+	}
+	c.Flags().StringVar(&jwks, "jwks", "", "the server's public keys: a file, or the URL …/.well-known/jwks.json")
+	jsonFlag(c, &asJSON)
+	_ = c.MarkFlagRequired("jwks")
+	return c
+}
+
+func readJWKS(ctx context.Context, from string) ([]byte, error) {
+	if strings.HasPrefix(from, "http://") || strings.HasPrefix(from, "https://") {
+		return get(ctx, from, "")
+	}
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	return data, nil
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/broker/seal"
+	"github.com/schakel/schakel/keys"
+)
+
+func newAudit() *cobra.Command {
+	w := &where{}
+	c := &cobra.Command{Use: "audit", Short: "Read and verify the log"}
+	w.flags(c)
+	c.AddCommand(newAuditLog(w), newAuditVerify(w))
+	return c
+}
+
+func newAuditLog(w *where) *cobra.Command {
+	var asJSON, follow bool
+	c := &cobra.Command{
+		Use:   "log",
+		Short: "One event a line, oldest first, with its hash",
+		Long: `One event a line, oldest first, with its hash. With the key ring at hand the encrypted parts are opened;
+without it they stay closed, and everything else can be read and verified.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			store, err := w.openStore(c.Context(), true)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = store.Close() }()
+			cfg := audit.LogConfig{Store: store, Follow: follow}
+			if ring, err := w.openRing(); err == nil {
+				cfg.Vault = keys.NewVault(store, ring)
+			} else {
+				_, _ = fmt.Fprintln(c.ErrOrStderr(), "the encrypted parts stay closed:", err)
+			}
+			out := c.OutOrStdout()
+			for e, err := range audit.Log(c.Context(), cfg) {
+				if err != nil {
+					if follow && c.Context().Err() != nil {
+						return nil
+					}
+					return err
+				}
+				if asJSON {
+					err = json.NewEncoder(out).Encode(e)
+				} else {
+					_, err = fmt.Fprintln(out, e.Line())
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	jsonFlag(c, &asJSON)
+	c.Flags().BoolVar(&follow, "follow", false, "wait for new events, until Ctrl-C")
+	return c
+}
+
+func newAuditVerify(w *where) *cobra.Command {
+	var asJSON bool
+	var receipts []string
+	c := &cobra.Command{
+		Use:   "verify",
+		Short: "Prove that the log is whole and untouched, or name the first fault",
+		Long: `Checks every hash, the chain, gaps and order of every stream, the register against the events that
+recorded it, the signed heads on this machine, and the receipts given. Exit code 1 on any fault.`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			store, err := w.openStore(c.Context(), true)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = store.Close() }()
+			cfg := audit.VerifyConfig{Store: store}
+			if err := w.anchors(&cfg, receipts); err != nil {
+				return err
+			}
+			if !asJSON {
+				cfg.Progress = func(s journal.Stream, n uint64) { _, _ = fmt.Fprintf(c.ErrOrStderr(), "\r%s: %d", s, n) }
+			}
+			report, err := audit.Verify(c.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = printJSON(c.OutOrStdout(), report)
+			} else {
+				_, err = fmt.Fprint(c.OutOrStdout(), reportText(report))
+			}
+			if err == nil && !report.OK {
+				return &exitError{code: exitFailure}
+			}
+			return err
+		},
+	}
+	jsonFlag(c, &asJSON)
+	c.Flags().StringSliceVar(&receipts, "receipt", nil, "a kept answer (ask --save) or a folder of them: each must be in the log exactly once")
+	return c
+}
+
+// anchors gathers what the log is held against: signed heads on this machine, and receipts of kept answers.
+func (w *where) anchors(cfg *audit.VerifyConfig, receipts []string) error {
+	var ring *keys.Ring
+	if opened, err := w.openRing(); err == nil {
+		ring = opened
+	}
+	if w.data != "" && ring != nil {
+		heads, err := audit.ReadHeads(filepath.Join(w.data, headsFolder), "")
+		if err != nil {
+			return err
+		}
+		cfg.Heads = heads
+		cfg.VerifyHead = func(signature string) (audit.Head, error) {
+			h, err := seal.VerifyHead(signature, ring.JWKS(keys.Heads))
+			return audit.Head(h), err
+		}
+	}
+	for _, path := range receipts {
+		found, err := readReceipts(path, ring)
+		if err != nil {
+			return err
+		}
+		cfg.Receipts = append(cfg.Receipts, found...)
+	}
+	return nil
+}
+
+func readReceipts(path string, ring *keys.Ring) ([]broker.Receipt, error) {
+	if ring == nil {
+		return nil, errors.New("to trust a receipt its signature is checked: name the key ring with --keys or --data")
+	}
+	files := []string{path}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		if files, err = filepath.Glob(filepath.Join(path, "*.json")); err != nil {
+			return nil, err
+		}
+	}
+	var out []broker.Receipt
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			return nil, fmt.Errorf("read receipt: %w", err)
+		}
+		evidence, err := seal.ReadEvidence(data)
+		if err != nil {
+			return nil, fmt.Errorf("receipt %s: %w", f, err)
+		}
+		v, err := seal.Verify(evidence, ring.JWKS(keys.Answers))
+		if err != nil {
+			return nil, fmt.Errorf("receipt %s: %w", f, err)
+		}
+		out = append(out, v.Receipt)
+	}
+	return out, nil
+}
+
+// reportText says what was checked, how many, and what could not be anchored.
+func reportText(r audit.Report) string {
+	var b strings.Builder
+	b.WriteString("\r")
+	for _, s := range append([]audit.StreamReport{r.Register}, r.Writers...) {
+		head := "empty"
+		if s.Head != nil {
+			head = fmt.Sprintf("head %s %s", s.Head.ID, s.Head.Hash)
+		}
+		fmt.Fprintf(&b, "%-16s %6d entries, %d epochs, %s", s.Stream, s.Entries, s.Epochs, head)
+		if s.Unanchored > 0 {
+			fmt.Fprintf(&b, "; the last %d not covered by a signed head or receipt", s.Unanchored)
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "signed heads that match: %d; receipts that match: %d\n", r.Heads, r.Receipts)
+	for _, f := range r.Faults {
+		fmt.Fprintf(&b, "FAULT %s\n", f)
+	}
+	if r.More > 0 {
+		fmt.Fprintf(&b, "… and %d more\n", r.More)
+	}
+	if r.OK {
+		b.WriteString("the log is whole: no fault found\n")
+	} else {
+		b.WriteString("the log is NOT whole: start at the first fault above\n")
+	}
+	return b.String()
+}

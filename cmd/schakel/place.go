@@ -1,0 +1,316 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/decide"
+	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/broker/journal/bolt"
+	"github.com/schakel/schakel/broker/journal/redisstream"
+	"github.com/schakel/schakel/broker/journal/socket"
+	"github.com/schakel/schakel/broker/register"
+	"github.com/schakel/schakel/broker/seal"
+	"github.com/schakel/schakel/keys"
+	"github.com/schakel/schakel/policies"
+)
+
+// Names in a data folder.
+const (
+	journalFile    = "journal.db"
+	socketFile     = "schakel.sock"
+	ringFile       = "keys.jwe"
+	passphraseFile = "passphrase"
+	headsFolder    = "heads"
+	agenciesFolder = "agencies"
+	demoFile       = "demo.json"
+)
+
+// where says which journal and key ring a command works on. One way for all: a running server over its socket, a
+// stopped folder, or Redis; the command does the same with each.
+type where struct {
+	data, redis, keys, passphrase string
+}
+
+func (w *where) flags(c *cobra.Command) {
+	f := c.PersistentFlags()
+	f.StringVar(&w.data, "data", os.Getenv("SCHAKEL_DATA"), "data folder of a running or stopped server ($SCHAKEL_DATA)")
+	f.StringVar(&w.redis, "redis", os.Getenv("SCHAKEL_REDIS"),
+		"redis://[user@]host:port[,host:port…]?shard=CODE[&master=NAME][&cluster=1][&tls=1][&replicas=N] ($SCHAKEL_REDIS); password in $SCHAKEL_REDIS_PASSWORD")
+	f.StringVar(&w.keys, "keys", os.Getenv("SCHAKEL_KEYS"), "key ring file; default: keys.jwe in the data folder ($SCHAKEL_KEYS)")
+	f.StringVar(&w.passphrase, "passphrase-file", os.Getenv("SCHAKEL_PASSPHRASE_FILE"),
+		"file with the ring's passphrase; default: passphrase in the data folder, or $SCHAKEL_PASSPHRASE")
+}
+
+func dataFlag(c *cobra.Command, to *string) {
+	c.Flags().StringVar(to, "data", os.Getenv("SCHAKEL_DATA"), "data folder ($SCHAKEL_DATA)")
+}
+
+func jsonFlag(c *cobra.Command, to *bool) {
+	c.Flags().BoolVar(to, "json", false, "print JSON")
+}
+
+// noArgs is cobra.NoArgs with the exit code of a usage error.
+func noArgs(c *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(c, args); err != nil {
+		return &exitError{exitUsage, fmt.Errorf("%w; see: %s --help", err, c.CommandPath())}
+	}
+	return nil
+}
+
+// openStore opens the journal.
+func (w *where) openStore(ctx context.Context, readOnly bool) (journal.Store, error) {
+	if w.redis != "" {
+		cfg, err := parseRedisURL(w.redis)
+		if err != nil {
+			return nil, &exitError{exitUsage, err}
+		}
+		store, err := redisstream.Open(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		return store, nil
+	}
+	if w.data == "" {
+		return nil, &exitError{exitUsage, errors.New("which Schakel? Name its data folder with --data (or $SCHAKEL_DATA), or its Redis with --redis")}
+	}
+	sock := filepath.Join(w.data, socketFile)
+	if _, err := os.Stat(sock); err == nil {
+		store, err := socket.Dial(sock)
+		if err == nil {
+			return store, nil
+		}
+	}
+	path := filepath.Join(w.data, journalFile)
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("there is no journal in %s; is it the folder that `schakel demo` named?", w.data)
+	}
+	store, err := bolt.Open(bolt.Config{Path: path, ReadOnly: readOnly})
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
+}
+
+// parseRedisURL reads --redis. A password in it is refused: command lines can be read by every process.
+func parseRedisURL(s string) (redisstream.Config, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "redis" || u.Host == "" {
+		return redisstream.Config{}, errors.New("--redis is redis://host:port?shard=CODE")
+	}
+	if _, has := u.User.Password(); has {
+		return redisstream.Config{}, errors.New("--redis must not hold the password: put it in $SCHAKEL_REDIS_PASSWORD")
+	}
+	q := u.Query()
+	replicas, err := strconv.Atoi(cmp.Or(q.Get("replicas"), "0"))
+	if err != nil {
+		return redisstream.Config{}, errors.New("--redis: replicas is a number")
+	}
+	c := redisConfig{Addresses: strings.Split(u.Host, ","), Master: q.Get("master"), Cluster: q.Get("cluster") == "1",
+		Username: u.User.Username(), TLS: q.Get("tls") == "1", WaitReplicas: replicas}
+	if q.Get("shard") == "" {
+		return redisstream.Config{}, errors.New("--redis: name the shard, …?shard=CODE")
+	}
+	return c.options(q.Get("shard"))
+}
+
+// openRing opens the key ring.
+func (w *where) openRing() (*keys.Ring, error) {
+	path := w.keys
+	if path == "" {
+		if w.data == "" {
+			return nil, &exitError{exitUsage, errors.New("which key ring? Name it with --keys, or its folder with --data")}
+		}
+		path = filepath.Join(w.data, ringFile)
+	}
+	file := w.passphrase
+	if file == "" && os.Getenv(keys.PassphraseVariable) == "" && w.data != "" {
+		file = filepath.Join(w.data, passphraseFile)
+	}
+	passphrase, err := keys.Passphrase(file, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	return keys.Load(keys.Config{Path: path, Passphrase: passphrase})
+}
+
+// desk is an opened journal, ring and register view: what a command that changes the register works at.
+type desk struct {
+	store    journal.Store
+	ring     *keys.Ring
+	vault    *keys.Vault
+	register *register.Register
+	decider  *decide.Decider
+	catalog  atomic.Pointer[broker.Catalog] // of the revision in force; before there is one, of the shipped policy
+}
+
+func (w *where) openDesk(ctx context.Context, readOnly bool) (*desk, error) {
+	store, err := w.openStore(ctx, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := w.openRing()
+	if err == nil {
+		var d *desk
+		if d, err = newDesk(ctx, store, ring); err == nil {
+			return d, nil
+		}
+	}
+	return nil, errors.Join(err, store.Close())
+}
+
+// newDesk reads the register and loads the policy revision in force.
+func newDesk(ctx context.Context, store journal.Store, ring *keys.Ring) (*desk, error) {
+	d := &desk{store: store, ring: ring, vault: keys.NewVault(store, ring), decider: decide.New(decide.Config{})}
+	var err error
+	d.register, err = register.Open(ctx, register.Config{
+		Store: store, Vault: d.vault, Touch: ring.Touch, VerifyAgreement: verifyAgreement, Catalog: d.catalog.Load,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, d.loadPolicy(ctx)
+}
+
+// loadPolicy compiles the revision in force from its bundle in the journal, if it is not compiled yet.
+func (d *desk) loadPolicy(ctx context.Context) error {
+	r, ok := d.register.Revision()
+	if !ok {
+		files := policies.Files()
+		r = policies.Revision(files)
+		if err := d.decider.Load(ctx, r, files); err != nil {
+			return err
+		}
+	}
+	catalog, err := d.decider.Catalog(r)
+	if err != nil {
+		if catalog, err = d.fetchPolicy(ctx, r); err != nil {
+			return fmt.Errorf("load policy revision %.12s: %w", r, err)
+		}
+	}
+	d.catalog.Store(catalog)
+	return nil
+}
+
+func (d *desk) fetchPolicy(ctx context.Context, r broker.Revision) (*broker.Catalog, error) {
+	bundle, err := d.store.Blob(ctx, string(r))
+	if err != nil {
+		return nil, err
+	}
+	files, err := policies.Unbundle(bundle)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.decider.Load(ctx, r, files); err != nil {
+		return nil, err
+	}
+	return d.decider.Catalog(r)
+}
+
+// keepPolicy stores the bundle of a policy, so that every gateway can compile it before it is activated.
+func (d *desk) keepPolicy(ctx context.Context, files map[string][]byte) (broker.Revision, error) {
+	r := policies.Revision(files)
+	if err := d.decider.Load(ctx, r, files); err != nil {
+		return "", err
+	}
+	bundle, err := policies.Bundle(files)
+	if err != nil {
+		return "", err
+	}
+	return r, d.store.PutBlob(ctx, string(r), bundle)
+}
+
+// writerConfig is what every writer of this desk has in common.
+func (d *desk) writerConfig(writer, dir string) audit.Config {
+	log, _ := d.register.Log()
+	return audit.Config{
+		Store: d.store, Writer: writer, Log: log, Version: version(), Vault: d.vault, Pseudonym: d.ring.Pseudonym,
+		View: d.register, HeadsDir: filepath.Join(dir, headsFolder), SignHead: d.signHead, VerifyHead: d.verifyHead,
+	}
+}
+
+func (d *desk) signHead(h audit.Head) (string, error) {
+	signer, err := d.ring.Signer(keys.Heads)
+	if err != nil {
+		return "", err
+	}
+	return seal.SignHead(signer, seal.Head(h))
+}
+
+func (d *desk) verifyHead(signature string) (audit.Head, error) {
+	h, err := seal.VerifyHead(signature, d.ring.JWKS(keys.Heads))
+	return audit.Head(h), err
+}
+
+// appender lets the register record its changes in a writer's stream.
+func appender(w *audit.Writer) register.Appender {
+	return func(ctx context.Context, after journal.Head, entries []journal.Entry, kind string, staff broker.Staff) (journal.Outcome, error) {
+		return w.Change(ctx, audit.Change{After: after, Entries: entries, Kind: kind, Staff: staff})
+	}
+}
+
+// adminWriter is the stream of commands. Each command claims it for as long as it takes.
+const adminWriter = "admin"
+
+// change makes register changes from the command line, as one administrator at a time.
+func (w *where) change(ctx context.Context, commands ...register.Command) error {
+	d, err := w.openDesk(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.store.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	cfg := d.writerConfig(adminWriter, w.data)
+	if w.data == "" {
+		cfg.HeadsDir = ""
+	}
+	writer, err := audit.Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	err = d.register.DoAll(ctx, appender(writer), register.Operator{Name: operator()}, commands)
+	return errors.Join(err, writer.Close(ctx))
+}
+
+// operator names who gives a command in the record of it: $SCHAKEL_OPERATOR, or the account.
+func operator() string {
+	return cmp.Or(os.Getenv("SCHAKEL_OPERATOR"), os.Getenv("USER"), "uid-"+strconv.Itoa(os.Getuid()))
+}
+
+// agencySigner reads the private key that an agency signs its tokens and agreements with.
+func agencySigner(data, file string, oin broker.OIN) (keys.Signer, error) {
+	if file == "" {
+		if data == "" {
+			return keys.Signer{}, &exitError{exitUsage, errors.New("which key? Name the agency's private key with --key, or the demo's folder with --data")}
+		}
+		file = filepath.Join(data, agenciesFolder, string(oin)+".jwk")
+	}
+	jwk, err := os.ReadFile(file)
+	if err != nil {
+		return keys.Signer{}, fmt.Errorf("read the key of agency %s: %w", oin, err)
+	}
+	return keys.ParseSigner(jwk)
+}
+
+func verifyAgreement(holder broker.Agency, a register.Agreement) error {
+	jwks := make([]json.RawMessage, 0, len(holder.Keys))
+	for _, k := range holder.Keys {
+		jwks = append(jwks, k.JWK)
+	}
+	return seal.VerifyAgreement(a.Signature, a.Payload(), jwks)
+}

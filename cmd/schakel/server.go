@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/gateway"
+	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/broker/journal/socket"
+	"github.com/schakel/schakel/broker/seal"
+	"github.com/schakel/schakel/keys"
+)
+
+// serverConfig is what a running gateway is made of; demo and serve fill it.
+type serverConfig struct {
+	store    journal.Store
+	ring     *keys.Ring
+	sources  broker.Sources
+	dir      string // heads/ and the administration socket
+	writer   string
+	listen   string
+	audience string // "" is the URL of the listener
+	tls      *tls.Config
+	require  bool // every token must be bound to a client certificate
+	limits   limitsConfig
+	log      *slog.Logger
+}
+
+// server is one gateway: register view, writer, broker and listeners, wired.
+type server struct {
+	cfg      serverConfig
+	desk     *desk
+	writer   *audit.Writer
+	listener net.Listener
+	http     *http.Server
+	url      string
+
+	failed     chan error
+	background context.Context
+	stop       context.CancelFunc
+}
+
+// newServer opens the register, claims the writer's stream and listens. It answers after serve.
+func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
+	if err := cfg.store.Check(ctx); err != nil {
+		return nil, err
+	}
+	d, err := newDesk(ctx, cfg.store, cfg.ring)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{cfg: cfg, desk: d, failed: make(chan error, 4)}
+	if s.writer, err = audit.Open(ctx, d.writerConfig(cfg.writer, cfg.dir)); err != nil {
+		return nil, err
+	}
+	if s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.listen); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w; choose another address with --listen", err), s.writer.Close(ctx))
+	}
+	s.url = "http://" + s.listener.Addr().String()
+	if cfg.tls != nil {
+		s.url = "https://" + s.listener.Addr().String()
+	}
+	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	return s, nil
+}
+
+// serve answers requests and follows the register, the ring and the store, until ctx ends or something fails that must
+// not go on. It finishes and records what is in flight.
+func (s *server) serve(ctx context.Context) error {
+	g, err := s.gateway()
+	if err != nil {
+		return err
+	}
+	s.http = g.Server("")
+	go func() {
+		err := s.http.Serve(s.listener)
+		if s.cfg.tls != nil {
+			err = s.http.ServeTLS(s.listener, "", "")
+		}
+		if !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- err
+		}
+	}()
+	go func() { s.failed <- socket.Serve(s.background, filepath.Join(s.cfg.dir, socketFile), s.cfg.store) }()
+	go func() { s.failed <- s.desk.register.Follow(s.background) }()
+	go s.cfg.ring.Watch(s.background, time.Second, func(err error) { s.cfg.log.Error("key ring not taken up", "error", err) })
+	go s.follow()
+
+	select {
+	case <-ctx.Done():
+		err = nil
+	case err = <-s.failed:
+	case <-s.writer.Fenced():
+		err = errors.New("another process claimed this writer's stream, or the store lost events: this gateway stops")
+	}
+	return errors.Join(err, s.close())
+}
+
+// close takes no new requests, finishes those in flight, records the end of the epoch and lets everything go.
+func (s *server) close() error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.background), s.cfg.limits.ShutdownTimeout)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	err = errors.Join(err, s.writer.Close(ctx))
+	s.stop()
+	return err
+}
+
+func (s *server) gateway() (*gateway.Gateway, error) {
+	audience := s.cfg.audience
+	if audience == "" {
+		audience = s.url
+	}
+	opener, err := seal.NewOpener(seal.OpenerConfig{Agencies: s.desk.register.Agency, Audience: []string{audience},
+		RequireCertificate: s.cfg.require})
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := seal.NewSealer(seal.SealerConfig{Signer: func() (keys.Signer, error) { return s.cfg.ring.Signer(keys.Answers) }})
+	if err != nil {
+		return nil, err
+	}
+	b, err := broker.New(broker.Config{
+		Opener: opener, Register: s.desk.register, Decider: s.desk.decider, Sources: s.cfg.sources, Journal: s.writer,
+		Sealer: sealer, Now: time.Now, NewID: newRequestID, Rand: rand.Reader, Pseudonym: s.cfg.ring.RecipientPseudonym,
+		Admit:         gateway.NewLimiter(s.cfg.limits.RequestsPerSecond, s.cfg.limits.Burst),
+		SourceTimeout: s.cfg.limits.SourceTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gateway.New(gateway.Config{
+		Broker: b, JWKS: func() []byte { return s.cfg.ring.JWKS(keys.Answers) }, Ready: s.ready, Log: s.cfg.log,
+		Version: version(), TLS: s.cfg.tls,
+	})
+}
+
+func (s *server) ready(context.Context) error {
+	var missing gateway.NotReady
+	if s.writer.Healthy() != nil {
+		missing = append(missing, "journal")
+	}
+	if s.desk.register.Ready() != nil {
+		missing = append(missing, "register")
+	}
+	if r, ok := s.desk.register.Revision(); !ok {
+		missing = append(missing, "policy")
+	} else if _, err := s.desk.decider.Catalog(r); err != nil {
+		missing = append(missing, "policy")
+	}
+	if len(missing) > 0 {
+		return missing
+	}
+	return nil
+}
+
+// follow takes up new policy revisions, and a store that came back after a restart.
+func (s *server) follow() {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	told := ""
+	for {
+		select {
+		case <-s.background.Done():
+			return
+		case <-tick.C:
+		}
+		err := errors.Join(s.desk.loadPolicy(s.background), s.reverify())
+		if err != nil && err.Error() != told {
+			s.cfg.log.Error("not ready", "error", err)
+		}
+		told = ""
+		if err != nil {
+			told = err.Error()
+		}
+	}
+}
+
+// reverify accepts a store that restarted (another run id) only when this writer's stream still ends where it was
+// acknowledged to end: a replica that took over may lack entries.
+func (s *server) reverify() error {
+	store, ok := s.cfg.store.(interface{ Reverify(context.Context) error })
+	if !ok || !errors.Is(s.writer.Healthy(), journal.ErrUnsafe) {
+		return nil
+	}
+	head, err := s.cfg.store.Head(s.background, journal.Audit(s.cfg.writer))
+	if err != nil {
+		return err
+	}
+	if head != s.writer.Head() {
+		return errors.New("the store's stream does not end where this writer left it; waiting for the writer to be fenced")
+	}
+	return store.Reverify(s.background)
+}
+
+func newRequestID() broker.RequestID {
+	id, err := uuid.NewV7()
+	if err != nil {
+		panic(err) // no randomness: nothing can be done safely
+	}
+	return broker.RequestID(id.String())
+}
+
+// version names this build.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "devel"
+}
