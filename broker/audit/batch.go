@@ -122,7 +122,7 @@ func (w *Writer) commit(items []*item) bool {
 				return true
 			}
 			if err := w.refresh(items); err != nil {
-				answer(items, result{err: unavailable("register-behind", err)})
+				answer(items, result{err: unavailable(codeBehind, err)})
 				return true
 			}
 		default: // the writer is being closed and the outcome is unknown
@@ -142,6 +142,7 @@ func (w *Writer) validate(items []*item) (valid []*item, position broker.Positio
 				it.done <- result{err: broker.ErrStale}
 				continue
 			}
+			now = max(now, it.position)
 		}
 		if !it.state.CompareAndSwap(waiting, sent) {
 			continue
@@ -288,7 +289,7 @@ func (w *Writer) setTrouble(err error) {
 		w.trouble = nil
 		return
 	}
-	t := &trouble{code: "journal-unavailable", since: time.Now(), err: err}
+	t := &trouble{code: codeJournal, since: time.Now(), err: err}
 	if errors.Is(err, journal.ErrUnsafe) {
 		t.code = codeUnsafe
 	}

@@ -35,11 +35,11 @@ type subjectPlain struct {
 // disclosure encodes and encrypts an event as far as its caller can, outside the batcher.
 func (w *Writer) disclosure(ctx context.Context, e broker.Event) (*item, error) {
 	if w.cfg.View == nil || w.cfg.Pseudonym == nil {
-		return nil, unavailable("journal-unavailable", errors.New("this writer only records register changes"))
+		return nil, unavailable(codeJournal, errors.New("this writer only records register changes"))
 	}
 	common, err := marshal(e.Common)
 	if err != nil {
-		return nil, unavailable("event-invalid", err)
+		return nil, unavailable(codeJournal, err)
 	}
 	staff, err := w.staffPart(ctx, e.Staff)
 	if err != nil {
@@ -48,7 +48,7 @@ func (w *Writer) disclosure(ctx context.Context, e broker.Event) (*item, error) 
 	subjects := make([]keys.Part, 0, len(e.Subjects))
 	for _, s := range e.Subjects {
 		if s.BSN == "" {
-			return nil, unavailable("event-invalid", errors.New("a subject part without a data subject"))
+			return nil, unavailable(codeJournal, errors.New("a subject part without a data subject"))
 		}
 		p := subjectPlain{Pseudonym: w.cfg.Pseudonym(s.BSN), SubjectPart: s}
 		part, err := w.seal(ctx, SubjectKey(p.Pseudonym), contextSubject, p)
@@ -62,14 +62,14 @@ func (w *Writer) disclosure(ctx context.Context, e broker.Event) (*item, error) 
 		position: e.Position, touches: e.Touches, done: make(chan result, 1),
 	}
 	if it.size() > journal.MaxBytes {
-		return nil, unavailable("event-invalid", errors.New("the event is larger than an append may be"))
+		return nil, unavailable(codeJournal, errors.New("the event is larger than an append may be"))
 	}
 	return it, nil
 }
 
 // recorded builds the event of a register change.
 func (w *Writer) recorded(ctx context.Context, c Change) (*item, error) {
-	invalid := func(what string) (*item, error) { return nil, unavailable("event-invalid", errors.New(what)) }
+	invalid := func(what string) (*item, error) { return nil, unavailable(codeJournal, errors.New(what)) }
 	if len(c.Entries) == 0 {
 		return invalid("a register change without entries")
 	}
@@ -84,7 +84,7 @@ func (w *Writer) recorded(ctx context.Context, c Change) (*item, error) {
 	}
 	common, err := marshal(rec)
 	if err != nil {
-		return nil, unavailable("event-invalid", err)
+		return nil, unavailable(codeJournal, err)
 	}
 	var staff *keys.Part
 	if c.Staff.Agency != "" || c.Staff.Worker != "" || c.Staff.Request != "" {
@@ -114,11 +114,11 @@ func (w *Writer) staffPart(ctx context.Context, s broker.Staff) (*keys.Part, err
 func (w *Writer) seal(ctx context.Context, keyID, context string, v any) (keys.Part, error) {
 	plain, err := marshal(v)
 	if err != nil {
-		return keys.Part{}, unavailable("event-invalid", err)
+		return keys.Part{}, unavailable(codeJournal, err)
 	}
 	part, err := w.cfg.Vault.Seal(ctx, keyID, context, plain)
 	if err != nil {
-		return keys.Part{}, unavailable("journal-unavailable", fmt.Errorf("encrypt %s part: %w", context, err))
+		return keys.Part{}, unavailable(codeJournal, fmt.Errorf("encrypt %s part: %w", context, err))
 	}
 	return part, nil
 }

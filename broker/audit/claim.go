@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -59,56 +60,69 @@ func Open(ctx context.Context, c Config) (*Writer, error) {
 	return w, nil
 }
 
-// claim appends the start event.
+// claim appends the start event. When another head came in between it looks again: that may have been the last append
+// of a process that died a moment ago.
 func (w *Writer) claim(ctx context.Context) error {
-	c := w.cfg
-	old, err := c.Store.Head(ctx, w.stream)
-	if err != nil {
-		return err
+	for range claimTries {
+		outcome, err := w.claimOnce(ctx)
+		switch {
+		case err != nil:
+			return err
+		case outcome == journal.Appended || outcome == journal.Already:
+			return nil
+		}
 	}
-	start := Start{Log: c.Log, Version: c.Version, Reason: ReasonFirst}
+	return errors.New("other processes keep claiming this stream; give each its own writer name")
+}
+
+const claimTries = 8
+
+func (w *Writer) claimOnce(ctx context.Context) (journal.Outcome, error) {
+	old, common, err := w.startPart(ctx)
+	if err != nil {
+		return "", err
+	}
+	reg, err := w.cfg.Store.Head(ctx, journal.Register)
+	if err != nil {
+		return "", err
+	}
+	if reg == (journal.Head{}) {
+		return "", fmt.Errorf("there is no register here; run schakel init first: %w", journal.ErrAbsent)
+	}
+	e := Event{
+		Writer: w.cfg.Writer, ID: journal.ID{Epoch: old.ID.Epoch + 1}, Prev: old.Hash, Time: w.cfg.Now().UTC(),
+		Position: positionAt(reg), Kind: KindStart, Common: common,
+	}
+	first := entry(e.ID, e.Encode())
+	outcome, _ := w.send(ctx, journal.Batch{
+		Writer: w.cfg.Writer, After: old, Events: []journal.Entry{first}, Position: e.Position,
+	})
+	if outcome == "" {
+		return "", fmt.Errorf("claim the stream: %w", errors.Join(ctx.Err(), w.troubleErr()))
+	}
+	w.head = journal.Head{ID: first.ID, Hash: first.Hash}
+	return outcome, nil
+}
+
+// startPart builds the start event's common part on the stream as it is now.
+func (w *Writer) startPart(ctx context.Context) (old journal.Head, common []byte, err error) {
+	if old, err = w.cfg.Store.Head(ctx, w.stream); err != nil {
+		return old, nil, err
+	}
+	start := Start{Log: w.cfg.Log, Process: rand.Text(), Version: w.cfg.Version, Reason: ReasonFirst}
 	if old != (journal.Head{}) {
 		start.Previous = &Ref{ID: ID(old.ID), Hash: old.Hash}
 		if start.Reason, err = w.endOf(ctx, old); err != nil {
-			return err
+			return old, nil, err
 		}
 	}
-	if c.HeadsDir != "" {
-		if start.Lost, err = w.lost(ctx, old); err != nil {
-			return err
+	if w.cfg.HeadsDir != "" {
+		if start.Lost, err = w.lost(ctx); err != nil {
+			return old, nil, err
 		}
 	}
-	common, err := marshal(start)
-	if err != nil {
-		return err
-	}
-	for {
-		reg, err := c.Store.Head(ctx, journal.Register)
-		if err != nil {
-			return err
-		}
-		if reg == (journal.Head{}) {
-			return fmt.Errorf("there is no register here; run schakel init first: %w", journal.ErrAbsent)
-		}
-		e := Event{
-			Writer: c.Writer, ID: journal.ID{Epoch: old.ID.Epoch + 1}, Prev: old.Hash, Time: c.Now().UTC(),
-			Position: positionAt(reg), Kind: KindStart, Common: common,
-		}
-		first := entry(e.ID, e.Encode())
-		outcome, _ := w.send(ctx, journal.Batch{
-			Writer: c.Writer, After: old, Events: []journal.Entry{first}, Position: e.Position,
-		})
-		switch outcome {
-		case journal.Appended, journal.Already:
-			w.head = journal.Head{ID: first.ID, Hash: first.Hash}
-			return nil
-		case journal.Stale: // the register moved between the two calls
-		case journal.Fenced:
-			return errors.New("another process claimed this stream at the same moment; give each its own writer name")
-		default:
-			return fmt.Errorf("claim the stream: %w", errors.Join(ctx.Err(), w.troubleErr()))
-		}
-	}
+	common, err = marshal(start)
+	return old, common, err
 }
 
 // endOf tells how the epoch before ended, from the stream's last event. It refuses to build on a damaged one.
@@ -132,7 +146,7 @@ func (w *Writer) endOf(ctx context.Context, head journal.Head) (Reason, error) {
 
 // lost names what own signed heads acknowledge and the stream lacks. It walks back from the newest head to the first
 // one that the stream has; the chain vouches for everything before that.
-func (w *Writer) lost(ctx context.Context, head journal.Head) ([]Range, error) {
+func (w *Writer) lost(ctx context.Context) ([]Range, error) {
 	signed, err := ReadHeads(w.cfg.HeadsDir, w.cfg.Writer)
 	if err != nil {
 		return nil, err

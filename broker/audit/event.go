@@ -48,6 +48,7 @@ type Event struct {
 // Start is the common part of a start event.
 type Start struct {
 	Log      string  `json:"log"`
+	Process  string  `json:"process"`           // random: two processes that claim one epoch never write the same bytes
 	Version  string  `json:"version,omitempty"` // of the program
 	Previous *Ref    `json:"previous"`          // the stream's head before; null for a new stream
 	Reason   Reason  `json:"reason"`

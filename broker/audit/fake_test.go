@@ -26,9 +26,10 @@ type fakeStore struct {
 
 	mu       sync.Mutex
 	streams  map[journal.Stream][]journal.Entry
-	inFlight map[string]bool
-	unknown  map[string]journal.Batch // writers whose last append ended in an error
+	inFlight map[string]bool          // by writer and epoch: one process
+	unknown  map[string]journal.Batch // whose last append ended in an error
 	appends  int
+	made     int // changes
 
 	// fail is asked at each append: an error, and whether the append is done all the same. Called without the lock.
 	fail  func(n int, b journal.Batch) (err error, done bool)
@@ -75,15 +76,15 @@ func (s *fakeStore) Init(context.Context, journal.Entry) error { return journal.
 
 func (s *fakeStore) Append(ctx context.Context, b journal.Batch) (journal.Outcome, error) {
 	s.begin(b)
-	defer func() { s.mu.Lock(); delete(s.inFlight, b.Writer); s.mu.Unlock() }()
+	defer func() { s.mu.Lock(); delete(s.inFlight, process(b)); s.mu.Unlock() }()
 	s.mu.Lock()
 	s.appends++
-	n := s.appends
+	n, fail := s.appends, s.fail
 	s.mu.Unlock()
 	var err error
 	done := true
-	if s.fail != nil {
-		err, done = s.fail(n, b)
+	if fail != nil {
+		err, done = fail(n, b)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,11 +93,27 @@ func (s *fakeStore) Append(ctx context.Context, b journal.Batch) (journal.Outcom
 		outcome = s.apply(b)
 	}
 	if err != nil {
-		s.unknown[b.Writer] = b
+		s.unknown[process(b)] = b
 		return "", err
 	}
-	delete(s.unknown, b.Writer)
+	delete(s.unknown, process(b))
 	return outcome, nil
+}
+
+// failWith sets what happens to appends from now on.
+func (s *fakeStore) failWith(f func(n int, b journal.Batch) (error, bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = f
+}
+
+// process tells which process sent a batch: epochs have one each, but several may claim the same one.
+func process(b journal.Batch) string {
+	first := b.Events[0]
+	if first.ID.Seq == 0 {
+		return fmt.Sprint(b.Writer, first.ID.Epoch, first.Hash)
+	}
+	return fmt.Sprint(b.Writer, first.ID.Epoch)
 }
 
 // begin holds the writer against its contract.
@@ -106,11 +123,11 @@ func (s *fakeStore) begin(b journal.Batch) {
 	if err := b.Validate(); err != nil {
 		s.t.Errorf("malformed batch: %v", err)
 	}
-	if s.inFlight[b.Writer] {
+	if s.inFlight[process(b)] {
 		s.t.Error("two appends of one writer in flight")
 	}
-	s.inFlight[b.Writer] = true
-	if was, ok := s.unknown[b.Writer]; ok && !slices.EqualFunc(was.Events, b.Events, sameEntry) && b.Events[0].ID.Seq != 0 {
+	s.inFlight[process(b)] = true
+	if was, ok := s.unknown[process(b)]; ok && !slices.EqualFunc(was.Events, b.Events, sameEntry) {
 		s.t.Error("another batch was sent while the outcome of one was unknown")
 	}
 	for _, e := range b.Events {
@@ -244,12 +261,29 @@ func (s *fakeStore) events(writer string) []Event {
 	return out
 }
 
-// change adds a register entry as another process would.
+// change adds a register entry as another process would, with its event.
 func (s *fakeStore) change(touches ...broker.Touch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.streams[journal.Register]
-	s.streams[journal.Register] = append(r, registerEntry(headOf(r), "case.changed", touches...))
+	const writer = "other"
+	register, mine := s.streams[journal.Register], headOf(s.streams[journal.Audit(writer)])
+	e := registerEntry(headOf(register), "case.changed", touches...)
+	next := Event{Writer: writer, ID: journal.ID{Epoch: 1}, Time: testTime, Position: positionAt(headOf(register))}
+	add := func(kind Kind, common any) {
+		data, err := marshal(common)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		next.Kind, next.Common, next.Prev = kind, data, mine.Hash
+		s.streams[journal.Audit(writer)] = append(s.streams[journal.Audit(writer)], entry(next.ID, next.Encode()))
+		mine = headOf(s.streams[journal.Audit(writer)])
+	}
+	if mine == (journal.Head{}) {
+		add(KindStart, Start{Log: testLog, Reason: ReasonFirst})
+	}
+	next.ID.Seq = mine.ID.Seq + 1
+	add(KindRegister, Recorded{Kind: "case.changed", Entries: []Ref{{ID: ID(e.ID), Hash: e.Hash}}})
+	s.streams[journal.Register] = append(register, e)
 }
 
 // storeView is a View that is behind the store until it is refreshed.

@@ -99,7 +99,7 @@ func Verify(ctx context.Context, c VerifyConfig) (Report, error) {
 	v.report.Log = register.log
 	heads := v.openHeads()
 	for _, r := range c.Receipts {
-		if r.Log != v.report.Log {
+		if v.foreign(r.Log) {
 			v.fault(FaultReceipt, "", journal.ID{}, "receipt %s is of log %.64q; this is log %s", r.Hash, r.Log, v.report.Log)
 			continue
 		}
@@ -172,6 +172,9 @@ func (v *verifier) fault(code FaultCode, stream journal.Stream, id journal.ID, w
 	v.report.Faults = append(v.report.Faults, f)
 }
 
+// foreign tells that something is of another log; not where a damaged genesis doesn't tell which log this is.
+func (v *verifier) foreign(log string) bool { return v.report.Log != "" && log != v.report.Log }
+
 // openHeads verifies the heads' signatures and sorts them by writer.
 func (v *verifier) openHeads() map[string][]Head {
 	out := map[string][]Head{}
@@ -181,7 +184,7 @@ func (v *verifier) openHeads() map[string][]Head {
 		case err != nil:
 			v.fault(FaultHead, "", journal.ID{}, "a head that says it is of writer %.32q at %d-%d has no valid signature: %v",
 				s.Writer, s.Epoch, s.Seq, err)
-		case h.Log != v.report.Log || !journal.ValidWriter(h.Writer):
+		case v.foreign(h.Log) || !journal.ValidWriter(h.Writer):
 			v.fault(FaultHead, "", journal.ID{}, "a signed head is of log %.64q; this is log %s", h.Log, v.report.Log)
 		default:
 			out[h.Writer] = append(out[h.Writer], h)

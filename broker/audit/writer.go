@@ -149,7 +149,7 @@ func (w *Writer) Change(ctx context.Context, c Change) (journal.Outcome, error) 
 	}
 	r, wasSent := w.submit(ctx, it)
 	if r.err != nil && r.outcome == "" && wasSent {
-		r.err = unavailable("journal-unavailable", ErrUnknown)
+		r.err = unavailable(codeJournal, ErrUnknown)
 	}
 	return r.outcome, r.err
 }
@@ -166,7 +166,7 @@ func (w *Writer) submit(ctx context.Context, it *item) (r result, wasSent bool) 
 	case w.queue <- it:
 	default:
 		w.queueMu.RUnlock()
-		return result{err: unavailable("journal-unavailable", errors.New("the queue is full"))}, false
+		return result{err: unavailable(codeJournal, errors.New("the queue is full"))}, false
 	}
 	w.queueMu.RUnlock()
 
@@ -175,7 +175,7 @@ func (w *Writer) submit(ctx context.Context, it *item) (r result, wasSent bool) 
 	case r = <-it.done:
 		return r, true
 	case <-ctx.Done():
-		err = unavailable("journal-unavailable", errors.New("no outcome within the limit"))
+		err = unavailable(codeJournal, errors.New("no outcome within the limit"))
 	case <-w.ended:
 		err = w.endedErr()
 	}
@@ -259,15 +259,16 @@ func (w *Writer) endedErr() error {
 	case <-w.fenced:
 		return unavailable(codeFenced, errors.New("another process claimed this stream, or the store lost entries"))
 	default:
-		return unavailable("writer-closed", errors.New("the audit writer is closed"))
+		return unavailable(codeJournal, errors.New("the audit writer is closed"))
 	}
 }
 
-// Codes of broker.Error that this package gives beside journal-unavailable, event-invalid, register-behind and
-// writer-closed.
+// The codes of every broker.Error this package gives, all of KindUnavailable.
 const (
-	codeUnsafe = "store-unsafe"
-	codeFenced = "writer-fenced"
+	codeJournal = "journal-unavailable"
+	codeUnsafe  = "store-unsafe"
+	codeFenced  = "writer-fenced"
+	codeBehind  = "register-behind"
 )
 
 func unavailable(code string, cause error) error {

@@ -1,0 +1,222 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/keys"
+)
+
+func readLog(t testing.TB, c LogConfig) []LogEvent {
+	t.Helper()
+	var out []LogEvent
+	for e, err := range Log(context.Background(), c) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// clock steps a second at each reading.
+func clock() func() time.Time {
+	n := 0
+	return func() time.Time { n++; return testTime.Add(time.Duration(n) * time.Second) }
+}
+
+func TestLogMergesWritersAndOpensParts(t *testing.T) {
+	s := newStore(t)
+	now := clock()
+	ca, cb := config(s, "a", &storeView{s: s}), config(s, "b", &storeView{s: s})
+	ca.Now, cb.Now = now, now
+	a, b := open(t, ca), open(t, cb)
+	for i := range 3 {
+		for _, w := range []*Writer{b, a} {
+			e := disclosureEvent(i)
+			e.Staff.Idempotency = []string{"", "key-1", "key-1"}[i]
+			if w == b && i == 2 {
+				e.Staff.Agency = "00000001111111111111" // another agency's key-1
+			}
+			if _, err := w.Append(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := a.Change(t.Context(), changeAfter(s)); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, b)
+	mustClose(t, a)
+
+	events := readLog(t, LogConfig{Store: s, Vault: a.cfg.Vault.(Opener)})
+	var order []string
+	for i, e := range events {
+		order = append(order, e.Writer+string(e.Kind[0]))
+		if i > 0 && e.Time.Before(events[i-1].Time) {
+			t.Errorf("event %d is older than the one before", i)
+		}
+		line := e.Line()
+		if !strings.HasPrefix(line, e.Hash.String()+" 2026-11-24T12:") || strings.ContainsAny(line, "\n•") {
+			t.Errorf("line %q", line)
+		}
+		if text, err := json.Marshal(e); err != nil || strings.Contains(string(text), "\n") {
+			t.Errorf("%s %v", text, err)
+		}
+	}
+	if got := strings.Join(order, " "); got != "as bs bd ad bd ad bd ad ar bs as" {
+		t.Errorf("order %s", got)
+	}
+	first := events[4] // b's first with key-1
+	if first.RepeatOf != nil || events[6].RepeatOf != nil {
+		t.Error("a first event called a repeat")
+	}
+	for _, i := range []int{5, 7} {
+		if r := events[i].RepeatOf; r == nil || *r != first.Hash || !strings.Contains(events[i].Line(), "repeat-of="+first.Hash.String()) {
+			t.Errorf("event %d: repeat of %v, want %s", i, r, first.Hash)
+		}
+	}
+	d := events[2]
+	if d.Staff == nil || d.Staff.Worker != "canary-worker" || len(d.Subjects) != 2 || d.Subjects[0].Part.Subject != "p1" ||
+		d.Subjects[0].Pseudonym != a.cfg.Pseudonym("999990019") {
+		t.Errorf("parts %+v %+v", d.Staff, d.Subjects)
+	}
+	for want, i := range map[string]int{
+		"released=1 withheld=1 unavailable=0 asked=1 subjects=2 agency=00000001234567890000 worker=\"canary-worker\"": 2,
+		"register case.opened 1-1 1-2": 8,
+		"start after=first":            0,
+	} {
+		if !strings.Contains(events[i].Line(), want) {
+			t.Errorf("line %q lacks %q", events[i].Line(), want)
+		}
+	}
+}
+
+func TestLogTellsWhyAPartIsNotShown(t *testing.T) {
+	s := newStore(t)
+	c := config(s, "gw", &storeView{s: s})
+	w := open(t, c)
+	if _, err := w.Append(t.Context(), disclosureEvent(1)); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, w)
+	e := readLog(t, LogConfig{Store: s})[1]
+	if e.Staff != nil || e.StaffState != PartClosed || e.Subjects[0].State != PartClosed {
+		t.Errorf("without a vault: %+v", e)
+	}
+	if err := s.DeleteKey(t.Context(), SubjectKey(c.Pseudonym("999990019"))); err != nil {
+		t.Fatal(err)
+	}
+	fresh := newVault(s)
+	e = readLog(t, LogConfig{Store: s, Vault: fresh})[1]
+	if e.Staff == nil || e.Subjects[0].State != PartErased || e.Subjects[0].Part != nil || e.Subjects[1].State != "" {
+		t.Errorf("one erased: %+v", e)
+	}
+	// Parts changed places: each opens, but not as what it is.
+	stored := s.streams["audit:gw"][1]
+	ev, err := Decode(stored.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	staff, subject := *ev.Staff, ev.Subjects[1]
+	ev.Staff, ev.Subjects[1] = &subject, staff
+	s.streams["audit:gw"][1] = entry(ev.ID, ev.Encode())
+	e = readLog(t, LogConfig{Store: s, Vault: fresh})[1]
+	if e.StaffState != PartDamaged || e.Subjects[1].State != PartDamaged || e.Staff != nil {
+		t.Errorf("exchanged: %+v", e)
+	}
+	s.streams["audit:gw"][1].Bytes = []byte("{}")
+	for _, err = range Log(t.Context(), LogConfig{Store: s}) {
+		if err != nil {
+			break
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "1-1 of gw") {
+		t.Errorf("a damaged event: %v", err)
+	}
+}
+
+func TestPartUnderAnothersKeyIsDamaged(t *testing.T) {
+	s := newStore(t)
+	c := config(s, "gw", &storeView{s: s})
+	w := open(t, c)
+	e := disclosureEvent(1)
+	part, err := w.seal(t.Context(), SubjectKey("somebody else"), contextSubject, subjectPlain{Pseudonym: "me", SubjectPart: e.Subjects[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, w)
+	plain := LogConfig{Store: s, Vault: newVault(s)}
+	out, err := plain.event(t.Context(), entry(journal.ID{}, Event{
+		Writer: "gw", ID: journal.ID{Epoch: 1, Seq: 1}, Kind: KindDisclosure, Common: json.RawMessage("{}"), Subjects: []keys.Part{part},
+	}.Encode()))
+	if err != nil || out.Subjects[0].State != PartDamaged {
+		t.Errorf("%+v %v", out, err)
+	}
+}
+
+func TestLogFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		w := open(t, config(s, "gw", &storeView{s: s}))
+		ctx, cancel := context.WithCancel(t.Context())
+		got := make(chan LogEvent, 100)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for e, err := range Log(ctx, LogConfig{Store: s, Follow: true}) {
+				if err != nil {
+					t.Error(err)
+				}
+				got <- e
+			}
+		}()
+		next := func(writer string, kind Kind) {
+			t.Helper()
+			select {
+			case e := <-got:
+				if e.Writer != writer || e.Kind != kind {
+					t.Errorf("%s of %s, want %s of %s", e.Kind, e.Writer, kind, writer)
+				}
+			case <-time.After(2 * time.Second):
+				t.Fatal("nothing")
+			}
+		}
+		next("gw", KindStart)
+		if _, err := w.Append(t.Context(), disclosureEvent(1)); err != nil {
+			t.Fatal(err)
+		}
+		next("gw", KindDisclosure)
+		other := open(t, config(s, "new", nil))
+		next("new", KindStart)
+		mustClose(t, other)
+		next("new", KindStop)
+		mustClose(t, w)
+		next("gw", KindStop)
+		cancel()
+		<-ended
+	})
+}
+
+// TestReadPages: more than a page, stopped by an error of the reader.
+func TestReadPages(t *testing.T) {
+	s := newStore(t)
+	const n = 2*pageSize + 10
+	for i := range uint64(n) {
+		s.streams["audit:x"] = append(s.streams["audit:x"], entry(journal.ID{Epoch: 1, Seq: i}, []byte{1}))
+	}
+	seen := 0
+	if err := Read(t.Context(), s, "audit:x", journal.ID{Epoch: 1, Seq: 3}, func(journal.Entry) error { seen++; return nil }); err != nil || seen != n-4 {
+		t.Errorf("%d %v", seen, err)
+	}
+	stop := errors.New("enough")
+	if err := Read(t.Context(), s, "audit:x", journal.ID{}, func(journal.Entry) error { return stop }); !errors.Is(err, stop) {
+		t.Error(err)
+	}
+}
