@@ -156,8 +156,8 @@ func (c Case) assignments() []assignment {
 // file gives the case as the view keeps it.
 func (c Case) file(e env, at broker.Position) *caseFile {
 	f := &caseFile{
-		id: c.ID, touch: e.touch.ofCase(c.ID), kind: c.Kind, agency: c.Agency, municipality: c.Municipality, opened: at,
-		workers: c.Workers, teams: c.Teams, coordinator: c.Coordinator,
+		id: c.ID, touch: e.touch.ofCase(c.ID), kind: c.Kind, agency: e.oneCopy(c.Agency), municipality: c.Municipality, opened: at,
+		workers: slices.Clone(c.Workers), teams: c.Teams, coordinator: c.Coordinator,
 		members: make([]member, 0, len(c.Persons)),
 	}
 	for _, p := range c.Persons {
@@ -167,17 +167,26 @@ func (c Case) file(e env, at broker.Position) *caseFile {
 			restricted: p.Restricted, deceased: p.Deceased,
 		})
 	}
+	for i := range f.workers {
+		f.workers[i].Agency = e.oneCopy(f.workers[i].Agency)
+	}
+	f.holders = make([]caseHolder, 0, len(c.Holders))
 	for _, h := range c.Holders {
-		holder := caseHolder{oin: h.OIN}
-		if a := e.agencies.get(h.OIN); a != nil {
-			holder.oin = a.OIN // one copy of the text for all cases
-		}
+		holder := caseHolder{oin: e.oneCopy(h.OIN)}
 		for _, b := range h.Persons {
 			holder.members = append(holder.members, f.member(packBSN(b)))
 		}
 		f.holders = append(f.holders, holder)
 	}
 	return f
+}
+
+// oneCopy gives the text of an OIN that the agency itself has, so that a million cases don't each keep their own.
+func (s *state) oneCopy(oin broker.OIN) broker.OIN {
+	if a := s.agencies.get(oin); a != nil {
+		return a.OIN
+	}
+	return oin
 }
 
 func (c OpenCase) apply(e env, at broker.Position) error {

@@ -2,6 +2,7 @@ package register
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"slices"
 	"testing"
@@ -335,11 +336,15 @@ func TestUnknownIsForbidden(t *testing.T) {
 				t.Errorf("not the constant facts: %+v and %+v", a, b)
 			}
 			allocs := func(q broker.Request) float64 {
-				return testing.AllocsPerRun(50, func() {
-					if _, err := w.Facts(t.Context(), q); err != nil {
-						t.Error(err)
-					}
-				})
+				least := math.MaxFloat64
+				for range 10 { // what others allocate meanwhile is counted too
+					least = min(least, testing.AllocsPerRun(10, func() {
+						if _, err := w.Facts(t.Context(), q); err != nil {
+							t.Error(err)
+						}
+					}))
+				}
+				return least
 			}
 			if a, b := allocs(tt.unknown), allocs(tt.forbidden); a != b {
 				t.Errorf("they take %v and %v allocations", a, b)

@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sort"
 	"sync"
 	"testing"
 	"time"
@@ -42,10 +44,10 @@ var (
 	noon = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
 )
 
-// testBSNs gives BSNs that pass the 11-test, from the range for tests.
+// testBSNs gives BSNs that pass the 11-test, from the end of the range, where the tests' are.
 func testBSNs(n int) []broker.BSN {
 	var out []broker.BSN
-	for i := 999990000; len(out) < n; i++ {
+	for i := 999_999_999 - 14*n; len(out) < n; i++ {
 		if b, err := broker.ParseBSN(fmt.Sprint(i)); err == nil {
 			out = append(out, b)
 		}
@@ -55,7 +57,7 @@ func testBSNs(n int) []broker.BSN {
 
 func testTouch(kind, value string) broker.Touch {
 	m := hmac.New(sha256.New, []byte("a touch key for tests"))
-	fmt.Fprintf(m, "%s\x00%s", kind, value)
+	m.Write([]byte(kind + "\x00" + value))
 	return broker.Touch(hex.EncodeToString(m.Sum(nil)[:12]))
 }
 
@@ -90,6 +92,13 @@ var catalog = &broker.Catalog{
 	Purposes:    terms(string(voorkomen), string(signalen)),
 	Domains:     terms("persoon", "huur", "ggz", "schulden"),
 }
+
+// What others ask of a Register, and it of others.
+var (
+	_ broker.Register = (*Register)(nil)
+	_ Vault           = (*keys.Vault)(nil)
+	_ Store           = journal.Store(nil)
+)
 
 // clock is a clock that tests set.
 type clock struct {
@@ -157,13 +166,8 @@ func (m *memory) Read(_ context.Context, s journal.Stream, after journal.ID, max
 	if m.fail != nil {
 		return nil, m.fail
 	}
-	var out []journal.Entry
-	for _, e := range m.entries {
-		if after.Less(e.ID) && len(out) < max {
-			out = append(out, e)
-		}
-	}
-	return out, nil
+	from := sort.Search(len(m.entries), func(i int) bool { return after.Less(m.entries[i].ID) })
+	return slices.Clone(m.entries[from:min(len(m.entries), from+max)]), nil
 }
 
 func (m *memory) Wait(ctx context.Context, s journal.Stream, after journal.ID) error {

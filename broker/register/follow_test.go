@@ -27,7 +27,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 func TestFollow(t *testing.T) {
 	w := newWorld(t, basics()...)
-	r := w.reopen()
+	cfg := config(w.store, w.clock)
+	cfg.MaxBehind = 50 * time.Millisecond // it looks at the store twice as often
+	r, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- r.Follow(ctx) }()
