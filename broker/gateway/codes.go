@@ -69,9 +69,6 @@ func problemTable() map[string]problemRow {
 		"The log can't record this disclosure now.")
 	unavailable(5, "writer-fenced", "Deze server mag niet meer in het logboek schrijven en stopt; een andere neemt het over.",
 		"This server may no longer write to the log and stops; another takes over.")
-	unavailable(5, "writer-closed", "Deze server stopt en legt niets meer vast.", "This server is stopping and records no more.")
-	unavailable(30, "event-invalid", "Deze verstrekking kan niet worden vastgelegd zoals het moet.",
-		"This disclosure can't be recorded as it must be.")
 	unavailable(30, "store-unsafe", "De opslag van het logboek is niet ingesteld zoals het moet.",
 		"The storage of the log is not configured as it must be.")
 	unavailable(30, "no-policy", "Er is nog geen beleid in werking.", "No policy is in force yet.")

@@ -79,6 +79,8 @@ func (g *Gateway) serveMetrics() http.HandlerFunc {
 			g.problem(w, exchangeOf(r), "not-found", nil)
 			return
 		}
+		r = r.Clone(r.Context())
+		r.Header.Del("Accept") // the text format and no other, as the OpenAPI document says
 		show.ServeHTTP(w, r)
 	}
 }
