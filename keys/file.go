@@ -90,22 +90,22 @@ func load(cfg Config) (content, fs.FileInfo, error) {
 	if err != nil {
 		return content{}, nil, err
 	}
-	c, err := decrypt(data, cfg.Passphrase)
+	c, err := decrypt(data, cfg.Passphrase, cfg.rounds)
 	if err != nil {
 		return content{}, info, fmt.Errorf("open %s: %w", cfg.Path, err)
 	}
 	return c, info, nil
 }
 
-func decrypt(data, passphrase []byte) (content, error) {
+func decrypt(data, passphrase []byte, rounds int) (content, error) {
 	sealed, err := jose.ParseEncryptedCompact(string(bytes.TrimSpace(data)),
 		[]jose.KeyAlgorithm{jose.PBES2_HS512_A256KW}, []jose.ContentEncryption{jose.A256GCM})
 	if err != nil {
 		return content{}, errors.New("not a key ring (a compact JWE, PBES2-HS512+A256KW, A256GCM); restore it from its backup")
 	}
 	n, ok := sealed.Header.ExtraHeaders["p2c"].(float64)
-	if !ok || n < iterations {
-		return content{}, fmt.Errorf("its p2c is under %d: not written by schakel; restore it from its backup", iterations)
+	if !ok || n < float64(rounds) {
+		return content{}, fmt.Errorf("its p2c is under %d: not written by schakel; restore it from its backup", rounds)
 	}
 	plain, err := sealed.Decrypt(passphrase)
 	if err != nil {
@@ -121,7 +121,7 @@ func decrypt(data, passphrase []byte) (content, error) {
 	return c, nil
 }
 
-func encrypt(c content, passphrase []byte) ([]byte, error) {
+func encrypt(c content, passphrase []byte, rounds int) ([]byte, error) {
 	if err := checkPassphrase(passphrase); err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func encrypt(c content, passphrase []byte) ([]byte, error) {
 	}
 	defer clear(plain)
 	e, err := jose.NewEncrypter(jose.A256GCM,
-		jose.Recipient{Algorithm: jose.PBES2_HS512_A256KW, Key: passphrase, PBES2Count: iterations},
+		jose.Recipient{Algorithm: jose.PBES2_HS512_A256KW, Key: passphrase, PBES2Count: rounds},
 		(&jose.EncrypterOptions{}).WithContentType("schakel-keyring+json"))
 	if err != nil {
 		return nil, err
@@ -151,7 +151,7 @@ func save(cfg Config, c content) (info fs.FileInfo, err error) {
 			err = fmt.Errorf("save key ring: %w", err)
 		}
 	}()
-	data, err := encrypt(c, cfg.Passphrase)
+	data, err := encrypt(c, cfg.Passphrase, cfg.rounds)
 	if err != nil {
 		return nil, err
 	}

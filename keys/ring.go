@@ -21,6 +21,8 @@ type Config struct {
 	Passphrase []byte // opens and closes the file
 	Algorithm  Algorithm
 	Now        func() time.Time // time.Now when nil
+
+	rounds int // of PBKDF2, to write and at least to read; only tests ask for fewer than the default
 }
 
 func (c Config) withDefaults() Config {
@@ -29,6 +31,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.rounds == 0 {
+		c.rounds = iterations
 	}
 	return c
 }

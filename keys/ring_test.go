@@ -1,11 +1,16 @@
 package keys_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/schakel/schakel/keys"
 )
@@ -242,6 +247,14 @@ func TestParseRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := string(public)
+	key384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p384, err := jose.JSONWebKey{Key: key384.Public()}.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, jwk := range map[string]string{
 		"none":            "",
 		"list":            "[]",
@@ -254,7 +267,7 @@ func TestParseRefuses(t *testing.T) {
 		"member twice":    strings.Replace(good, `{`, `{"kid":"x",`, 1),
 		"use no text":     strings.Replace(good, `{`, `{"schakel_use":1,`, 1),
 		"off the curve":   `{"kty":"EC","crv":"P-256","x":"` + strings.Repeat("A", 43) + `","y":"` + strings.Repeat("A", 43) + `"}`,
-		"another curve":   `{"kty":"EC","crv":"P-521","x":"AA","y":"AA"}`,
+		"another curve":   string(p384),
 		"X25519":          `{"kty":"OKP","crv":"X25519","x":"` + strings.Repeat("A", 43) + `"}`,
 		"text after it":   good + "{}",
 		"key set instead": `{"keys":[` + good + `]}`,

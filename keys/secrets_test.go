@@ -216,6 +216,9 @@ func TestTouchIsKeyed(t *testing.T) {
 			seen[touch] = kind + "/" + value
 		}
 	}
+	if r.Touch("case", "1") == r.Touch("cas", "e1") {
+		t.Error("kind and value run together")
+	}
 	bare := sha256.Sum256([]byte("case\x001"))
 	unkeyed := hmac.New(sha256.New, nil)
 	unkeyed.Write([]byte("case\x001"))
