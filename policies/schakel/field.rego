@@ -87,7 +87,8 @@ bsn_ground if {
 	some kind in data.schakel.catalog.agencyKinds
 	kind.id == input.agency.kind
 	kind.bsn == "mandated"
-	count(input.agency.mandates) > 0
+	some mandate in data.schakel.catalog.mandates
+	mandate.id in input.agency.mandates
 }
 
 # METADATA
