@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/schakel/schakel/broker"
 )
@@ -148,8 +147,6 @@ func (c *Client) Post(ctx context.Context, q Question) (map[string]any, error) {
 		return nil, fmt.Errorf("ask holder: status %d%s: %w", resp.StatusCode, problemCode(resp, data, q.Codes), FailStatus)
 	case resp.Header.Get("Content-Encoding") != "" || !hasType(resp, "application/json"):
 		return nil, fmt.Errorf("ask holder: answer is not plain application/json: %w", FailMalformed)
-	case !utf8.Valid(data):
-		return nil, fmt.Errorf("ask holder: answer is not UTF-8: %w", FailMalformed)
 	}
 	obj, err := broker.ParseObject(data)
 	if err != nil {

@@ -164,6 +164,53 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
+func TestDates(t *testing.T) {
+	for raw, want := range map[string]string{
+		"19851201": "1 december 1985", "19850300": "maart 1985", "19850000": "1985", "00000000": "onbekend", "x": "onbekend",
+		"19660013": "1966", // a day in an unknown month, as the official set has once
+	} {
+		if got := date(raw)["langFormaat"]; got != want {
+			t.Errorf("%s is %v, want %s", raw, got, want)
+		}
+	}
+	for raw, want := range map[string]int{"20080303": 17, "20080302": 18, "20080301": 18, "20080200": 18, "20080400": 17, "20080300": -1,
+		"20080000": -1, "00000000": -1, "20270101": -1} {
+		d, _ := parseDate(raw)
+		got, ok := years(d, now())
+		if !ok {
+			got = -1
+		}
+		if got != want {
+			t.Errorf("born %s: %d years, want %d", raw, got, want)
+		}
+	}
+}
+
+// TestAddressLines: NEN 5825, as Haal Centraal composes them.
+func TestAddressLines(t *testing.T) {
+	for _, c := range []struct {
+		p        map[string]string
+		one, two string
+	}{
+		{map[string]string{"08.11.10": "Laan", "08.11.20": "7", "08.11.60": "2583XL", "08.11.70": "Scheveningen"}, "Laan 7", "2583 XL  SCHEVENINGEN"},
+		{map[string]string{"08.11.10": "Laan", "08.11.20": "7", "08.11.30": "c", "08.11.60": "2584BZ", "08.09.10": "0518"}, "Laan 7 c", "2584 BZ  'S-GRAVENHAGE"},
+		{map[string]string{"08.11.10": "Laan", "08.11.20": "9", "08.11.40": "2"}, "Laan 9-2", ""},
+		{map[string]string{"08.11.10": "Laan", "08.11.20": "9", "08.11.40": "III"}, "Laan 9 III", ""},
+		{map[string]string{"08.11.10": "Laan", "08.11.20": "9", "08.11.30": "B", "08.11.40": "73c"}, "Laan 9 B73c", ""},
+		{map[string]string{"08.11.10": "Laan", "08.11.20": "9", "08.11.50": "by"}, "Laan bij 9", ""},
+		{map[string]string{"08.11.10": "Laan", "08.11.20": "9", "08.11.30": "A", "08.11.50": "to"}, "Laan t/o 9 A", ""},
+		{map[string]string{"08.12.10": "Woonboot", "08.09.10": "0518"}, "Woonboot", "'S-GRAVENHAGE"},
+		{map[string]string{"08.13.10": "5010", "08.13.30": "Rue 26", "08.13.40": "Bruxelles"}, "Rue 26", "Bruxelles"},
+		{map[string]string{"08.13.10": "0000", "08.13.30": "x"}, "", ""},
+		{map[string]string{"08.11.10": "."}, "", ""},
+	} {
+		got := Person{list: listOf(c.p)}.Identity()
+		if got.AddressLine != c.one || got.PlaceLine != c.two {
+			t.Errorf("%v: %q and %q, want %q and %q", c.p, got.AddressLine, got.PlaceLine, c.one, c.two)
+		}
+	}
+}
+
 // header is the smallest that the reader takes.
 const header = ";01.01.20;01.02.40;01.03.10;01.H;05.01.20;05.02.40;05.H;07.70.10;08.09.10;08.11.10;08.11.20;08.11.60;08.H;"
 
