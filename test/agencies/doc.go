@@ -6,7 +6,7 @@
 // that is computed from a digest of the person, so that it is the same on every run. Each keeps a log of who asked what
 // by which key, so that a test can prove what was never asked.
 //
-// They take nothing from the broker's own way of asking: what they accept and answer is written down here a second time,
-// so that a mistake in one is found by the other. They refuse a BSN where the holder has no ground for one. cmd, tests
+// They share the vocabulary and the form of a field mapping with the broker, and nothing of its way of asking: what they
+// accept and answer is written down here a second time, so that a mistake in one is found by the other. They refuse a BSN where the holder has no ground for one. cmd, tests
 // and the program in cmd/agencies may import it; nothing under broker/ may, except a test.
 package agencies

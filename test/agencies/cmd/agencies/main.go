@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -31,7 +32,9 @@ func run(ctx context.Context, args []string, out, usage io.Writer) error {
 	brp := flags.String("brp", "", "CSV of the official test set of person lists; default $SCHAKEL_BRP, else generated persons")
 	listen := flags.String("listen", "127.0.0.1:9100", "host and port of the first agency; the others follow")
 	name := flags.String("advertise", "", "host name in the addresses shown, where it differs from the one in --listen")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	host, text, err := net.SplitHostPort(*listen)
