@@ -6,13 +6,15 @@ RUN go mod download
 COPY . .
 ENV CGO_ENABLED=0
 RUN go build -trimpath -ldflags="-s -w" -o /out/schakel ./cmd/schakel \
- && go build -trimpath -ldflags="-s -w" -o /out/standins ./test/agencies/cmd/standins \
- && install -d -m 0700 -o 65532 -g 65532 /out/data
+ && go build -trimpath -ldflags="-s -w" -o /out/agencies ./test/agencies/cmd/agencies \
+ && install -d -m 0700 -o 65532 -g 65532 /out/data /out/keys /out/example
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
-COPY --from=build /out/schakel /out/standins /
+COPY --from=build /out/schakel /out/agencies /
 COPY --from=build --chown=65532:65532 /out/data /data
+COPY --from=build --chown=65532:65532 /out/keys /keys
+COPY --from=build --chown=65532:65532 /out/example /example
 USER 65532:65532
 VOLUME /data
 EXPOSE 8080

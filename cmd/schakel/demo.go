@@ -35,8 +35,7 @@ const demoWriterName = "demo"
 
 type demo struct {
 	listen, data, brp string
-	redis             string
-	out, errOut       io.Writer
+	out               io.Writer
 }
 
 func newDemo() *cobra.Command {
@@ -49,7 +48,7 @@ households of persons who do not exist, and prints commands to paste in another 
 Nothing else is needed, nothing is installed; Ctrl-C stops it.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			d.out, d.errOut = c.OutOrStdout(), c.ErrOrStderr()
+			d.out = c.OutOrStdout()
 			return d.run(c.Context())
 		},
 	}
@@ -72,7 +71,12 @@ func (d *demo) run(ctx context.Context) error {
 	} else if err = os.MkdirAll(d.data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}
-	town, err := agencies.Start(agencies.Config{People: people})
+	asked, err := appendFile(filepath.Join(d.data, "asked.jsonl"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = asked.Close() }()
+	town, err := agencies.Start(agencies.Config{People: people, Log: asked})
 	if err != nil {
 		return err
 	}
@@ -82,9 +86,9 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	logFile, err := os.OpenFile(filepath.Join(d.data, "log.jsonl"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	logFile, err := appendFile(filepath.Join(d.data, "log.jsonl"))
 	if err != nil {
-		return fmt.Errorf("open log: %w", err)
+		return err
 	}
 	defer func() { _ = logFile.Close() }()
 
@@ -225,6 +229,14 @@ func (s *server) waitReady(ctx context.Context, served <-chan error) error {
 			}
 		}
 	}
+}
+
+func appendFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", filepath.Base(path), err)
+	}
+	return f, nil
 }
 
 func writeJSONFile(path string, v any) error {

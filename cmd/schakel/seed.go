@@ -180,12 +180,13 @@ func (s *seeder) agreements() error {
 }
 
 // households opens a case for each household of more than one person; for every third one an early signal and claims
-// too, and in every second one consent and release were given.
+// too, and in every second one consent and release were given. The official test set has persons of 42 municipalities;
+// the demo's one takes them all on.
 func (s *seeder) households() {
 	municipal := s.agency("gemeente")
 	for i, h := range s.people.Households() {
 		c := register.Case{ID: broker.CaseID(fmt.Sprintf("zaak-%03d", i+1)), Kind: register.KindCase, Agency: municipal.OIN,
-			Municipality: h.Municipality, Holders: s.holders(h)}
+			Municipality: municipal.Municipality, Holders: s.holders(h)}
 		var bsns []broker.BSN
 		for _, p := range h.Persons {
 			c.Persons = append(c.Persons, register.Person{BSN: p.BSN, Birth: p.Birth})
@@ -205,8 +206,11 @@ func (s *seeder) households() {
 		s.open(c, bsns)
 		if i%3 == 0 {
 			s.special(c, bsns, register.KindSignal, "signaal", "medewerker-vroegsignalering", i)
-			s.special(c, bsns, register.KindClaim, "vordering-huur", "medewerker-sociale-incasso", i)
+			rent := s.special(c, bsns, register.KindClaim, "vordering-huur", "medewerker-sociale-incasso", i)
 			s.special(c, bsns, register.KindClaim, "vordering-belasting", "medewerker-invordering", i)
+			if i%2 == 1 {
+				s.give(rent, h, register.KindConsent, "schulden", "woningcorporatie", "ontruiming-voorkomen")
+			}
 		}
 		if i%2 == 1 {
 			s.consent(c, h)
@@ -227,12 +231,13 @@ func (p post) worker(i int) broker.WorkerID {
 }
 
 // special opens a signal or claim beside a case of the same household.
-func (s *seeder) special(c register.Case, bsns []broker.BSN, kind register.CaseKind, name string, role broker.Role, i int) {
+func (s *seeder) special(c register.Case, bsns []broker.BSN, kind register.CaseKind, name string, role broker.Role, i int) register.Case {
 	all := posts()
 	p := all[slices.IndexFunc(all, func(p post) bool { return p.role == role })]
 	c.ID, c.Kind, c.Agency = broker.CaseID(fmt.Sprintf("%s-%03d", name, i+1)), kind, s.agency(p.kind).OIN
 	c.Workers, c.Coordinator = []register.Worker{{Agency: c.Agency, Worker: p.worker(i)}}, register.Worker{}
 	s.open(c, bsns)
+	return c
 }
 
 func (s *seeder) open(c register.Case, bsns []broker.BSN) {
@@ -291,15 +296,16 @@ func (s *seeder) holders(h agencies.Household) []register.Holder {
 	return out
 }
 
-// consent: the reference person lets the municipality hear from mental health care, and the corporation and the tax
-// office whether there is debt help.
+// consent: the reference person lets the municipality hear from mental health care.
 func (s *seeder) consent(c register.Case, h agencies.Household) {
+	s.give(c, h, register.KindRelease, "ggz", "gemeente", "ontruiming-voorkomen", "wmo-onderzoek")
+}
+
+// give records a consent of the reference person, if that is an adult.
+func (s *seeder) give(c register.Case, h agencies.Household, kind register.ConsentKind, domain broker.Domain, recipient broker.AgencyKind, purposes ...broker.Purpose) {
 	if h.Persons[0].Birth.AgeBand(time.Now()) != broker.Age18Plus {
 		return
 	}
-	give := func(kind register.ConsentKind, domain broker.Domain, recipient broker.AgencyKind, purposes ...broker.Purpose) {
-		s.commands = append(s.commands, register.GiveConsent{Consent: register.Consent{Case: c.ID, Person: h.Persons[0].BSN,
-			Kind: kind, Domain: domain, Recipient: s.agency(recipient).OIN, Purposes: purposes, From: s.today, GivenBy: "self"}})
-	}
-	give(register.KindRelease, "ggz", "gemeente", "ontruiming-voorkomen", "wmo-onderzoek")
+	s.commands = append(s.commands, register.GiveConsent{Consent: register.Consent{Case: c.ID, Person: h.Persons[0].BSN,
+		Kind: kind, Domain: domain, Recipient: s.agency(recipient).OIN, Purposes: purposes, From: s.today, GivenBy: register.BySelf}})
 }

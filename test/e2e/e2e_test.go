@@ -1,0 +1,183 @@
+// Package e2e tells whole stories against the real binary: a real server process, real agencies over HTTP, a real
+// journal, on both backends. Each script in testdata is one story.
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/schakel/schakel/test/agencies"
+)
+
+var binary string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "schakel-e2e-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		binary = filepath.Join(dir, "schakel")
+		build := exec.Command("go", "build", "-o", binary, "../../cmd/schakel")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build schakel: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// people is who the stories are about: the official test set where it is at hand.
+func people(t testing.TB) (p agencies.Population, path string) {
+	t.Helper()
+	path = os.Getenv("SCHAKEL_BRP")
+	if path == "" {
+		path = agencies.Beside(".")
+	}
+	p, from, err := agencies.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log("persons:", from)
+	return p, path
+}
+
+func TestStoriesOnBolt(t *testing.T)  { stories(t, startBolt) }
+func TestStoriesOnRedis(t *testing.T) { stories(t, startRedis) }
+
+func stories(t *testing.T, start func(testing.TB, *world)) {
+	population, brp := people(t)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			tb := env.T().(testing.TB)
+			w := &world{tb: tb, people: population, brp: brp, dir: filepath.Join(env.WorkDir, "data")}
+			env.Values["world"] = w
+			env.Defer(func() { w.stop(tb) })
+			start(tb, w)
+			for k, v := range w.vars(tb) {
+				env.Setenv(k, v)
+			}
+			env.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("SCHAKEL_DATA", w.dir)
+			env.Setenv("HOME", env.WorkDir)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"asked":   asked,
+			"flip":    flip,
+			"journal": journalState,
+			"same":    same,
+			"audit":   auditLine,
+		},
+	})
+}
+
+func worldOf(ts *testscript.TestScript) *world { return ts.Value("world").(*world) }
+
+// asked KIND KEY: an agency of this kind was asked, each time by this key. With !: it was never asked.
+func asked(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 1 || (!neg && len(args) != 2) {
+		ts.Fatalf("usage: [!] asked KIND [KEY]")
+	}
+	n := 0
+	for _, e := range worldOf(ts).asked(ts) {
+		if string(e.Kind) != args[0] {
+			continue
+		}
+		n++
+		if neg {
+			ts.Fatalf("%s was asked for %v", e.Kind, e.Fields)
+		}
+		if string(e.Key) != args[1] {
+			ts.Fatalf("%s was asked by %q", e.Kind, e.Key)
+		}
+	}
+	if n == 0 && !neg {
+		ts.Fatalf("%s was never asked", args[0])
+	}
+}
+
+// flip FILE: change one digit or letter inside the body of kept evidence.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	i := bytes.Index(data, []byte("issuedAt"))
+	if i < 0 {
+		ts.Fatalf("no issuedAt in %s", args[0])
+	}
+	data[i+2]++
+	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+// journal stop|start: take the journal away from a running server, and give it back.
+func journalState(ts *testscript.TestScript, _ bool, args []string) {
+	w := worldOf(ts)
+	switch args[0] {
+	case "stop":
+		ts.Check(w.journalStop())
+	case "start":
+		ts.Check(w.journalStart())
+	}
+}
+
+// same A B: two answers say the same, but for what is new in every answer (id, time).
+func same(ts *testscript.TestScript, _ bool, args []string) {
+	var texts [2]string
+	for i, file := range args {
+		var v struct {
+			Kind   string         `json:"kind"`
+			Answer map[string]any `json:"answer"`
+		}
+		if err := json.Unmarshal([]byte(ts.ReadFile(file)), &v); err != nil {
+			ts.Fatalf("%s: %v", file, err)
+		}
+		delete(v.Answer, "id")
+		delete(v.Answer, "issuedAt")
+		data, err := json.Marshal(v)
+		ts.Check(err)
+		texts[i] = string(data)
+	}
+	if texts[0] != texts[1] {
+		ts.Fatalf("they differ:\n%s\n%s", texts[0], texts[1])
+	}
+}
+
+// audit A B: the clear parts of the last two events of the log are the same.
+func auditLine(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(ts.Exec("schakel", "audit", "log", "--json"))
+	var clear []string
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		var e struct {
+			Kind   string
+			Common map[string]any
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			ts.Fatalf("log: %v", err)
+		}
+		if e.Kind != "disclosure" {
+			continue
+		}
+		delete(e.Common, "requestDigest") // salted: differs by itself
+		delete(e.Common, "answerDigest")
+		data, err := json.Marshal(e.Common)
+		ts.Check(err)
+		clear = append(clear, string(data))
+	}
+	if n := len(clear); n < 2 || clear[n-1] != clear[n-2] {
+		ts.Fatalf("the last two disclosures differ in clear:\n%s", strings.Join(clear[max(0, n-2):], "\n"))
+	}
+}
