@@ -148,6 +148,18 @@ func TestKeyNone(t *testing.T) {
 	}
 }
 
+// TestHolderNamedForOne: a holder is asked about the persons it is named for, and about nobody else.
+func TestHolderNamedForOne(t *testing.T) {
+	w := simple(t)
+	w.facts[0].Household = append(w.facts[0].Household, Person{BSN: testBSNs[1]})
+	w.facts[0].Holders[0].Persons = []int{1}
+	w.sources[gem].records["999990019"] = w.sources[gem].records["999990007"]
+	env, err := w.disclose(context.Background(), askPhone)
+	if err != nil || len(w.asks) != 1 || w.asks[0].ask.BSN != testBSNs[1] || !strings.Contains(string(env.Body), `"withheld":[{"field":"contact.telefoonnummer","subject":"household","reasons":["no-agreement"]}]`) {
+		t.Errorf("%d asked: %s %v", len(w.asks), env.Body, err)
+	}
+}
+
 // TestHolderNamedForNobodyHere: an index that no person has, from a careless register.
 func TestHolderNamedForNobodyHere(t *testing.T) {
 	w := simple(t)

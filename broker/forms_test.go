@@ -116,6 +116,21 @@ func TestMinimiseTrustsNothing(t *testing.T) {
 	}
 }
 
+// TestCompanionNeedsItsField: not with a field of another domain, not with a field that could not be given.
+func TestCompanionNeedsItsField(t *testing.T) {
+	rec := Record{Values: map[Field]any{"contact.emailadres": "jan@example.nl", "persoon.leeftijd": "forty"},
+		Companions: map[Field]any{"persoon.geheimhoudingPersoonsgegevens": true}}
+	s := Slice{Subject: "p1", Fields: []Field{"contact.emailadres", "persoon.leeftijd"}, Record: rec,
+		Grants: map[Field]Grant{"contact.emailadres": {FormExact, "b"}, "persoon.leeftijd": {FormAgeBand, "b"}}}
+	for value, want := range map[string]bool{"forty": false, "19800203": true} {
+		rec.Values["persoon.leeftijd"] = value
+		body, err := Encode(Heading{ID: "1"}, Minimise(testCatalog(), []Slice{s}, noon))
+		if err != nil || strings.Contains(string(body), "geheimhouding") != want {
+			t.Errorf("%s: %s %v", value, body, err)
+		}
+	}
+}
+
 func TestInvestigationMarker(t *testing.T) {
 	k := Companion{Path: "persoon.naam.inOnderzoek", With: "persoon.naam"}
 	since := map[string]any{"type": "Datum", "datum": "2023-01-01"}
