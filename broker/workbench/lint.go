@@ -83,21 +83,34 @@ func isMember(op ast.Ref) bool { return op.String() == "internal.member_2" }
 func (l *linter) refs(r *ast.Rule, members map[*ast.Term]bool) {
 	ast.WalkTerms(r, func(t *ast.Term) bool {
 		ref, ok := t.Value.(ast.Ref)
-		if !ok || !ref.HasPrefix(ast.InputRootRef) {
+		if !ok || l.entry || !ref.HasPrefix(ast.InputRootRef) {
 			return false
 		}
-		if len(ref) == 1 || ref[1].Equal(ast.StringTerm("fields")) || !ref[1].IsGround() {
+		path, plain := constant(ref)
+		switch {
+		case path == "input" || strings.HasPrefix(path, "input.fields"):
 			l.wholeInput(t)
-			return false
-		}
-		path := ref.GroundPrefix().String()
-		if !l.entry && !members[t] && slices.ContainsFunc(sets, func(s string) bool { return path == s || strings.HasPrefix(path, s+"[") }) {
+		case members[t] && plain:
+		case slices.ContainsFunc(sets, func(set string) bool { return path == set || (strings.HasPrefix(set, path+".")) }):
 			l.add(RuleSet, l.file, t.Location.Row,
 				broker.Text{NL: path + " wordt voor meer gebruikt dan de vraag of iets erin zit", EN: path + " is used for more than asking whether something is in it"},
 				broker.Text{NL: `Schrijf: "woord" in ` + path + ".", EN: `Write: "word" in ` + path + "."})
 		}
 		return false
 	})
+}
+
+// constant gives the part of a ref before its first step that is not a plain name, and whether that is all of it.
+func constant(ref ast.Ref) (path string, all bool) {
+	path = ref[0].Value.String()
+	for _, step := range ref[1:] {
+		name, ok := step.Value.(ast.String)
+		if !ok {
+			return path, false
+		}
+		path += "." + string(name)
+	}
+	return path, true
 }
 
 // wholeInput: a rule that sees the list of fields, or the input as a whole, could let one field depend on another.

@@ -196,6 +196,9 @@ func (l *linter) ruleWords(r *ast.Rule) {
 	}
 }
 
+// settingsFile holds data.schakel.settings.
+const settingsFile = "schakel/settings/data.json"
+
 // settings checks the words in data.schakel.settings.
 func (c *checker) settings() {
 	root, _ := c.source.Data["schakel"].(map[string]any)
@@ -241,14 +244,13 @@ func (c *checker) dataWords(name string, v any) {
 }
 
 func (c *checker) dataWord(name, word string) {
-	const file = "schakel/settings/data.json"
 	line := 0
-	for i, text := range strings.Split(string(c.files[file]), "\n") {
+	for i, text := range strings.Split(string(c.files[settingsFile]), "\n") {
 		if line == 0 && strings.Contains(text, fmt.Sprintf("%q", word)) {
 			line = i + 1
 		}
 	}
-	c.word(file, line, name, word)
+	c.word(settingsFile, line, name, word)
 }
 
 // closest gives the word of a list that differs in the fewest letters.

@@ -1,3 +1,5 @@
+//go:build !race
+
 package workbench_test
 
 import (
@@ -7,6 +9,9 @@ import (
 	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/policies"
 )
+
+// These tests compute much and share nothing between goroutines that small_test.go does not run with the race detector
+// too; so they are left out of its builds.
 
 // The shipped policy passes its own tests, and they reach every line.
 func TestShippedTests(t *testing.T) {
