@@ -112,6 +112,9 @@ func TestCompact(t *testing.T) {
 		if _, there := got.Header["Payload-Signature"]; there || !s.last(t).Compact {
 			t.Error("a compact answer has no second signature, and the broker must know it is wanted")
 		}
+		if got.Header.Get("Content-Language") != "" {
+			t.Error("a JWS has no language")
+		}
 	}
 }
 
@@ -275,7 +278,8 @@ func TestClientThatHangsUp(t *testing.T) {
 		<-started
 		cancel()
 	}()
-	if _, err := s.server.Client().Do(r); err == nil {
+	if res, err := s.server.Client().Do(r); err == nil {
+		_ = res.Body.Close()
 		t.Fatal("there was an answer")
 	}
 	if err := <-ended; !errors.Is(err, context.Canceled) {
@@ -310,7 +314,7 @@ func TestConcurrency(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer res.Body.Close()
+			defer func() { _ = res.Body.Close() }()
 			var b [200]byte
 			n, _ := res.Body.Read(b[:])
 			want := map[int]int{0: 503, 1: 500, 2: 200}[i%3]

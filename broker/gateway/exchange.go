@@ -124,7 +124,10 @@ func (g *Gateway) record(x *exchange, status int, method string) {
 	if x.route == "" {
 		x.route = "none" // an unknown path may hold anything
 	}
-	role, purpose := g.known(x.summary)
+	role, purpose := "", ""
+	if x.asked {
+		role, purpose = g.known(x.summary)
+	}
 	g.metrics.count(x, status, took, role, purpose)
 	attrs := []slog.Attr{
 		slog.String("method", knownMethod(method)), slog.String("route", x.route), slog.Int("status", status),
@@ -152,6 +155,8 @@ func (g *Gateway) record(x *exchange, status int, method string) {
 		level = slog.LevelWarn
 	case status >= 500 || x.stack != nil:
 		level = slog.LevelError
+	case status < 300 && (x.route == "/livez" || x.route == "/readyz" || x.route == "/metrics"):
+		level = slog.LevelDebug // asked every few seconds, by machines
 	}
 	g.cfg.Log.LogAttrs(context.Background(), level, "request", attrs...)
 }

@@ -271,7 +271,7 @@ func TestSlowBody(t *testing.T) {
 	s := newSite(t, func(c *Config) { c.ReadTimeout = 100 * time.Millisecond })
 	body, feed := io.Pipe()
 	go func() { _, _ = feed.Write([]byte(`{"household"`)) }()
-	defer feed.Close()
+	defer func() { _ = feed.Close() }()
 	r := s.request(t, "POST", "/v1/disclosures", question)
 	r.Body, r.ContentLength = body, 100
 	s.do(t, r).wants(t, 408, "body-too-slow")
@@ -290,11 +290,24 @@ func TestHalfBody(t *testing.T) {
 
 // A client that asks first is not made to send a body that will be refused.
 func TestExpectContinue(t *testing.T) {
-	s := newSite(t)
-	c := s.dial(t)
-	_, _ = io.WriteString(c, "POST /v1/disclosures HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
-	res, err := http.ReadResponse(bufio.NewReader(c), nil)
-	if err != nil || res.StatusCode != 401 {
-		t.Errorf("%v %v", res, err)
+	const head = "POST /v1/disclosures HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+	for request, want := range map[string]int{
+		head + "Content-Length: 5\r\n\r\n":                                               401,
+		head + "Authorization: Bearer a.b.c\r\nContent-Length: 100000\r\n\r\n":           413,
+		head + "Authorization: Bearer a.b.c\r\nContent-Length: 5\r\n\r\n":                100,
+		head + "Authorization: Bearer a.b.c\r\nContent-Length: 5\r\nAccept: a/b\r\n\r\n": 406,
+	} {
+		s := newSite(t)
+		c := s.dial(t)
+		_, _ = io.WriteString(c, request)
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		_ = c.Close()
+		if res.StatusCode != want {
+			t.Errorf("%q: %d, want %d", request, res.StatusCode, want)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"math/big"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -133,3 +134,38 @@ func TestEventSaysWhyTheBrokerFailed(t *testing.T) {
 		t.Errorf("event %v", e)
 	}
 }
+
+func TestProbesAreQuiet(t *testing.T) {
+	s := newSite(t)
+	for _, path := range []string{"/livez", "/readyz", "/metrics"} {
+		s.get(t, path)
+	}
+	s.get(t, "/nothing")
+	if e := s.events(t, 1); len(e) != 1 || e[0]["code"] != "not-found" {
+		t.Errorf("events %v", e)
+	}
+}
+
+func TestHTTP2(t *testing.T) {
+	s := newSite(t, func(c *Config) { c.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t)}} }) //nolint:gosec // the minimum is set by Server
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := s.gateway.Server("")
+	go func() { _ = server.ServeTLS(listener, "", "") }()
+	t.Cleanup(func() { _ = server.Close() })
+	s.server.URL = "https://" + listener.Addr().String()
+	*s.server.Client() = http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true,
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // it signed its own
+	for range 2 {
+		got := s.ask(t)
+		if got.StatusCode != 200 || got.ProtoMajor != 2 {
+			t.Errorf("%d over %s", got.StatusCode, got.Proto)
+		}
+		large := s.request(t, http.MethodPost, "/v1/disclosures", strings.Repeat(" ", 64<<10+1), func(r *http.Request) { r.ContentLength = -1 })
+		s.do(t, large).wants(t, 413, "body-too-large")
+	}
+}
+
+var _ Broker = (*broker.Broker)(nil)
