@@ -148,6 +148,22 @@ func TestKeyNone(t *testing.T) {
 	}
 }
 
+// TestNobodyAskedForARefusal: with onRefusal fail, a field that policy grants and that has no holder with an agreement, or
+// whose holder may not be sent the name and address, makes the answer a refusal before anybody is asked.
+func TestNobodyAskedForARefusal(t *testing.T) {
+	for name, field := range map[string]string{"no agreement": "ggz.behandelaar.contact", "no lookup": "huur.achterstand.bedrag", "neither": "contact.emailadres"} {
+		w := simple(t)
+		w.decide = table("refuse persoon.* disclosure-restricted \"role\":\"gegevenshouder\"\ngrant * exact wgs-8")
+		w.facts[0].Holders = append(w.facts[0].Holders, Holder{OIN: rvig, Kind: "rvig", Domains: []Domain{"persoon"}},
+			Holder{OIN: corpo, Kind: "woningcorporatie", Domains: []Domain{"huur"}})
+		body := strings.Replace(askPhone, `"contact.telefoonnummer"]`, `"contact.telefoonnummer","`+field+`"],"onRefusal":"fail"`, 1)
+		env, err := w.disclose(context.Background(), body)
+		if want := name != "neither"; err != nil || env.Refusal != want || (len(w.asks) == 0) != want || len(w.events) != 1 {
+			t.Errorf("%s: %d asked, refused %v, %d events, %v", name, len(w.asks), env.Refusal, len(w.events), err)
+		}
+	}
+}
+
 // TestHolderNamedForOne: a holder is asked about the persons it is named for, and about nobody else.
 func TestHolderNamedForOne(t *testing.T) {
 	w := simple(t)
