@@ -24,7 +24,8 @@ type (
 	// Touch is an opaque key of something a register entry changed and facts rested on: a case, worker, team or
 	// agency. TouchAll stands for the policy, which everything rests on.
 	Touch string
-	// Position counts register entries: facts at position n are true after n entries.
+	// Position counts register entries, the genesis included: facts at position n are true after n entries, and the
+	// first entry after it has seq n.
 	Position uint64
 )
 

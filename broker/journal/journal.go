@@ -18,8 +18,8 @@ import (
 	"github.com/schakel/schakel/broker"
 )
 
-// ID is an entry's place in its stream. Register entries have epoch 1 and a gapless seq from 0 (the genesis), which
-// is the broker.Position. Audit events have the epoch of their writer's start; seq counts from 0 within an epoch.
+// ID is an entry's place in its stream. Register entries have epoch 1 and a gapless seq from 0 (the genesis); the
+// broker.Position after entry seq is seq + 1, the number of entries. Audit events have the epoch of their writer's start; seq counts from 0 within an epoch.
 type ID struct{ Epoch, Seq uint64 }
 
 // String gives "epoch-seq", as Redis Streams write ids.

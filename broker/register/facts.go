@@ -32,7 +32,7 @@ func (r *Register) Facts(_ context.Context, q broker.Request) (broker.Facts, err
 		return broker.Facts{}, err
 	}
 	f := broker.Facts{
-		Position: broker.Position(r.head.ID.Seq),
+		Position: positionAt(r.head),
 		Touches:  touches,
 		Revision: r.state.revision,
 	}
@@ -48,17 +48,25 @@ func (r *Register) Facts(_ context.Context, q broker.Request) (broker.Facts, err
 	}
 	var file *caseFile
 	file, f.Relation = r.state.nearest(ids, packBSN(q.Household.BSN), Worker{asker.OIN, q.Worker})
-	if f.Relation.None() {
+	emergency := file.emergency != nil && now.Before(file.emergency.until)
+	if !binds(f.Relation, emergency) {
+		f.Relation = broker.Relation{Case: broker.CaseNone, Municipality: broker.MunicipalityUnknown}
 		return f, nil
 	}
 	f.Relation.Municipality = sameMunicipality(asker.Municipality, file.municipality)
 	f.Case = file.id
 	f.Household = file.household(q.Agency, q.Purpose, now)
 	f.Holders, f.Touches = r.state.holders(file, q, now, append(touches, file.touch))
-	if e := file.emergency; e != nil && now.Before(e.until) {
-		f.Emergency = broker.QueryEmergency{Active: true, Domains: slices.Clone(e.domains)}
+	if emergency {
+		f.Emergency = broker.QueryEmergency{Active: true, Domains: slices.Clone(file.emergency.domains)}
 	}
 	return f, nil
+}
+
+// binds tells whether a relation is one at all. A colleague's case is, only in an emergency: otherwise a worker could
+// learn, from the clear part of the log or by the clock, which households colleagues have cases of (invariant 6).
+func binds(r broker.Relation, emergency bool) bool {
+	return !r.None() && (r.Case != broker.CaseAgency || r.Signal || r.Claim || emergency)
 }
 
 // stranger stands for whoever is no agency that takes part; nothing binds it to anything.

@@ -53,6 +53,9 @@ func TestRelation(t *testing.T) {
 			here(broker.Relation{Case: broker.CaseTeam})},
 		{"team assigned later", []Command{household("c1", 0), Assign{Case: "c1", Agency: gemeente, Team: wijkteam}}, gemeente, bram,
 			here(broker.Relation{Case: broker.CaseTeam})},
+		{"a namesake in another agency's team", []Command{open(func(c *OpenCase) {
+			c.Workers, c.Teams = []Worker{{elders, carla}}, []Team{{gemeente, wijkteam}}
+		})}, elders, bram, here(broker.Relation{Case: broker.CaseAgency, Municipality: broker.MunicipalityOther})},
 		{"left the team", []Command{
 			open(func(c *OpenCase) { c.Teams = []Team{{gemeente, wijkteam}} }),
 			SetTeam{Team{gemeente, wijkteam}, []broker.WorkerID{carla}},
@@ -84,6 +87,12 @@ func TestRelation(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, append(basics(), tt.commands...)...)
+			if tt.want.Case == broker.CaseAgency { // a colleague's case binds in an emergency only
+				if f := w.facts(ask(tt.agency, tt.worker, 1)); f.Relation != none || f.Case != "" || f.Household != nil {
+					t.Errorf("without an emergency: %+v, case %q", f.Relation, f.Case)
+				}
+				w.do(DeclareEmergency{"c1", []broker.Domain{"ggz"}, noon.Add(time.Hour), "acuut gevaar, afgewogen met de arts"})
+			}
 			for name, q := range map[string]broker.Request{
 				"by person": ask(tt.agency, tt.worker, 1), "by case": askCase(tt.agency, tt.worker, "c1"),
 			} {
@@ -278,7 +287,7 @@ func TestSeveralCases(t *testing.T) {
 		do   Command
 		want broker.CaseID
 	}{
-		{agencyOnly, "agency"},
+		{agencyOnly, ""}, // a colleague's
 		{signal, "signal"},
 		{team, "team"},
 		{household("assigned", 0), "assigned"},
@@ -286,8 +295,7 @@ func TestSeveralCases(t *testing.T) {
 		{CloseCase{"later"}, "assigned"},
 		{Unassign{Case: "assigned", Agency: gemeente, Worker: anna}, "team"},
 		{Unassign{Case: "team", Agency: gemeente, Team: wijkteam}, "signal"},
-		{CloseCase{"signal"}, "assigned"}, // three are the agency's, and this was opened last
-		{CloseCase{"assigned"}, "team"},
+		{CloseCase{"signal"}, ""}, // three are colleagues' now
 	} {
 		w.do(step.do)
 		if got := w.facts(ask(gemeente, anna, 1)).Case; got != step.want {
@@ -295,6 +303,7 @@ func TestSeveralCases(t *testing.T) {
 		}
 	}
 
+	w.do(DeclareEmergency{"agency", []broker.Domain{"ggz"}, noon.Add(time.Hour), "acuut gevaar, afgewogen met de arts"})
 	q := ask(gemeente, anna, 1)
 	q.Case = "agency"
 	if f := w.facts(q); f.Case != "agency" || f.Relation.Case != broker.CaseAgency {

@@ -173,7 +173,7 @@ func (r *Register) add(ctx context.Context, head journal.Head, entries []journal
 		r.origin = origin
 	}
 	for _, c := range changes {
-		at := broker.Position(c.head.ID.Seq)
+		at := positionAt(c.head)
 		if c.command != nil {
 			if err := c.command.apply(r.env(r.state), at); err != nil {
 				r.broken = &brokenError{c.head.ID, err}
@@ -181,9 +181,7 @@ func (r *Register) add(ctx context.Context, head journal.Head, entries []journal
 			}
 		}
 		r.head = c.head
-		if at > 0 {
-			r.recent.add(at, c.touches)
-		}
+		r.recent.add(at, c.touches)
 	}
 	return nil
 }

@@ -110,11 +110,19 @@ func (r *Register) Revision() (broker.Revision, bool) {
 	return r.state.revision, r.state.revision != ""
 }
 
-// Position counts the entries in the view.
+// positionAt counts the entries up to a head, the genesis included.
+func positionAt(h journal.Head) broker.Position {
+	if h == (journal.Head{}) {
+		return 0
+	}
+	return broker.Position(h.ID.Seq + 1)
+}
+
+// Position counts the entries in the view, the genesis included.
 func (r *Register) Position() broker.Position {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return broker.Position(r.head.ID.Seq)
+	return positionAt(r.head)
 }
 
 // Ready tells why Facts would not be given now: an *broker.Error of KindUnavailable.
@@ -146,5 +154,5 @@ func (r *Register) ready(now time.Time) error {
 func (r *Register) Validate(p broker.Position, touches []broker.Touch) (now broker.Position, ok bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return broker.Position(r.head.ID.Seq), r.broken == nil && r.recent.untouched(p, touches)
+	return positionAt(r.head), r.broken == nil && r.recent.untouched(p, touches)
 }

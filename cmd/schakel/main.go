@@ -89,10 +89,9 @@ Start with:  schakel demo`,
 	return root
 }
 
-// printJSON writes v indented, without escaping what JSON need not escape.
+// printJSON writes v on one line, without escaping what JSON need not escape.
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
