@@ -377,30 +377,3 @@ func (w *world) verifyValue(e Event, g Released, v any) {
 	}
 	w.t.Errorf("%s of %s is %s, which no holder that was asked gave", g.Field, g.Subject, text)
 }
-
-// take removes a value from a tree and gives it.
-func take(tree map[string]any, path Field) (any, bool) {
-	parts := strings.Split(string(path), ".")
-	for _, p := range parts[:len(parts)-1] {
-		tree, _ = tree[p].(map[string]any)
-	}
-	last := parts[len(parts)-1]
-	v, ok := tree[last]
-	if tree != nil {
-		delete(tree, last)
-	}
-	return v, ok
-}
-
-// leaves counts what is left in a tree.
-func leaves(v any) int {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return 1
-	}
-	n := 0
-	for _, x := range m {
-		n += leaves(x)
-	}
-	return n
-}
