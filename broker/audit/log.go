@@ -183,8 +183,10 @@ func (e LogEvent) Line() string {
 			return b.String() + " common=damaged"
 		}
 		fmt.Fprintf(&b, " %s", r.Kind)
-		for _, ref := range r.Entries {
-			fmt.Fprintf(&b, " %s", ref.ID)
+		if n := len(r.Entries); n == 1 {
+			fmt.Fprintf(&b, " %s", r.Entries[0].ID)
+		} else if n > 1 { // they follow each other
+			fmt.Fprintf(&b, " %s..%s", r.Entries[0].ID, r.Entries[n-1].ID)
 		}
 	case KindStart:
 		var s Start
@@ -198,11 +200,14 @@ func (e LogEvent) Line() string {
 	case KindStop:
 	}
 	if s := e.Staff; s != nil {
-		fmt.Fprintf(&b, " agency=%s worker=%q role=%s purpose=%s", s.Agency, string(s.Worker), s.Role, s.Purpose)
-		if s.Case != "" {
-			fmt.Fprintf(&b, " case=%q", string(s.Case))
+		for _, word := range [][2]string{
+			{"agency", string(s.Agency)}, {"worker", string(s.Worker)}, {"role", string(s.Role)},
+			{"purpose", string(s.Purpose)}, {"case", string(s.Case)}, {"request", string(s.Request)},
+		} {
+			if word[1] != "" {
+				fmt.Fprintf(&b, " %s=%q", word[0], word[1])
+			}
 		}
-		fmt.Fprintf(&b, " request=%s", s.Request)
 	} else if e.StaffState != "" {
 		fmt.Fprintf(&b, " staff=%s", e.StaffState)
 	}

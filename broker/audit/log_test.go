@@ -88,9 +88,9 @@ func TestLogMergesWritersAndOpensParts(t *testing.T) {
 		t.Errorf("parts %+v %+v", d.Staff, d.Subjects)
 	}
 	for want, i := range map[string]int{
-		"released=1 withheld=1 unavailable=0 asked=1 subjects=2 agency=00000001234567890000 worker=\"canary-worker\"": 2,
-		"register case.opened 1-1 1-2": 8,
-		"start after=first":            0,
+		"released=1 withheld=1 unavailable=0 asked=1 subjects=2 agency=\"00000001234567890000\" worker=\"canary-worker\"": 2,
+		"register case.opened 1-1..1-2 worker=\"beheer\"":                                                                 8,
+		"start after=first": 0,
 	} {
 		if !strings.Contains(events[i].Line(), want) {
 			t.Errorf("line %q lacks %q", events[i].Line(), want)

@@ -291,6 +291,20 @@ func TestVerifyRegisterAgainstItsEvents(t *testing.T) {
 	if rep := verify(t, c); len(rep.Faults) != 2 || !names(rep, journal.Register, other[1].ID) {
 		t.Errorf("another register: %v", rep.Faults)
 	}
+	s.streams[journal.Register] = register
+	c2, start := c, s.streams["audit:gw"][0]
+	c2.Heads, c2.Receipts = nil, nil
+	far, err := Decode(start.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	far.Position = 9
+	far.Writer = "late"
+	s.streams["audit:late"] = []journal.Entry{entry(far.ID, far.Encode())}
+	if rep := verify(t, c2); len(rep.Faults) != 1 || !names(rep, journal.Register, journal.ID{Epoch: 1, Seq: 3}) {
+		t.Errorf("an event decided on more entries than there are: %v", rep.Faults)
+	}
+	delete(s.streams, "audit:late")
 	s.streams[journal.Register] = nil
 	if rep := verify(t, c); !names(rep, journal.Register, journal.ID{Epoch: 1}) {
 		t.Errorf("no register: %v", rep.Faults)
