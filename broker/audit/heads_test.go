@@ -142,7 +142,7 @@ func TestForgedOwnHeadStopsTheStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad := strings.Replace(string(data), `"signature":"`, `"signature":"x`, -1)
+	bad := strings.ReplaceAll(string(data), `"signature":"`, `"signature":"x`)
 	if err := os.WriteFile(path, []byte(bad), 0o600); err != nil {
 		t.Fatal(err)
 	}
