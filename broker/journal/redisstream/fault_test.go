@@ -217,6 +217,19 @@ func TestLost(t *testing.T) {
 	want(t, s, event(tip(second), "third"), journal.Fenced)
 	want(t, s, event(tip(first), "other second"), journal.Fenced)
 
+	// The register lost its last entry: nobody's facts are sure any more.
+	other := event(journal.Head{}, "other")
+	other.Writer = "b"
+	if err := raw.XAdd(t.Context(), &redis.XAddArgs{Stream: s.keys.register, ID: "1-1", Values: []string{"h", "x", "b", "y"}}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.XDel(t.Context(), s.keys.register, "1-1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for other.Position = range broker.Position(4) {
+		want(t, s, other, journal.Fenced)
+	}
+
 	if err := raw.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}

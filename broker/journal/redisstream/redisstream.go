@@ -172,9 +172,9 @@ func (s *Store) write(ctx context.Context, timeout time.Duration, script *redis.
 
 type eval func(ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd
 
-// run sends a script, and WAIT behind it over the same connection where replicas must confirm. WAIT covers what its own
-// connection wrote, so an answer like "already", about a write on another connection, would pass at once; the nudge is a
-// write that comes after it whatever the script did.
+// run sends a script, and WAIT behind it over the same connection where replicas must confirm. WAIT promises
+// something about the writes of its own connection only, and an answer like "already" is about a write of another; the
+// nudge is a write that comes after both.
 func (s *Store) run(ctx context.Context, node *redis.Client, send eval, keys []string, args []any) (string, error) {
 	if s.cfg.WaitReplicas == 0 {
 		return send(ctx, node, keys, args...).Text()

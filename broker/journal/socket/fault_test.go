@@ -123,6 +123,39 @@ func TestStopped(t *testing.T) {
 	wantError(t, err, nil, "no server answers", "data folder")
 }
 
+// TestLongRead reads more than goes into one page, and one more than was asked for is not given.
+func TestLongRead(t *testing.T) {
+	s := serve(t, t.TempDir())
+	if err := s.Init(t.Context(), journaltest.Entry(journal.ID{Epoch: 1}, []byte("genesis"))); err != nil {
+		t.Fatal(err)
+	}
+	var after journal.Head
+	const each, size = 200, 2000
+	total := 0
+	for total*size < maxPage+maxPage/2 {
+		b := journal.Batch{Writer: "a", After: after, Position: 1}
+		for range each {
+			b.Events = append(b.Events, journaltest.Entry(journal.ID{Epoch: 1, Seq: uint64(total)}, bytes.Repeat([]byte{byte(total)}, size)))
+			total++
+		}
+		if o, err := s.Append(t.Context(), b); err != nil || o != journal.Appended {
+			t.Fatal(o, err)
+		}
+		after = journal.Head{ID: b.Events[each-1].ID, Hash: b.Events[each-1].Hash}
+	}
+	for _, most := range []int{total + 1, total, total - 1, 65, 64} {
+		entries, err := s.Read(t.Context(), journal.Audit("a"), journal.ID{}, most)
+		if err != nil || len(entries) != min(most, total) {
+			t.Fatalf("at most %d of %d: %d, %v", most, total, len(entries), err)
+		}
+		for i, e := range entries {
+			if e.ID.Seq != uint64(i) {
+				t.Fatalf("entry %d is %s", i, e.ID)
+			}
+		}
+	}
+}
+
 // odd is a store whose errors are what the test wants.
 type odd struct {
 	journal.Store

@@ -28,7 +28,7 @@ const (
 const (
 	maxRequest  = 64 << 20 // a blob; an append has limits of its own
 	maxResponse = 96 << 20
-	maxPage     = 4 << 20 // of entries in one response, or a single larger one
+	maxPage     = 1 << 20 // of entries in one response, about: the client asks on
 )
 
 // request has the fields of every call; each uses its own. Names and touches are bytes, for JSON text would change those
