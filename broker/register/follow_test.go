@@ -286,4 +286,12 @@ func TestRecent(t *testing.T) {
 	if !reflect.DeepEqual(r.at, want) {
 		t.Errorf("it remembers %v, want %v", r.at, want)
 	}
+
+	r = newRecent(3)
+	for i, touch := range []broker.Touch{"twice", "once", "twice", "last"} {
+		r.add(broker.Position(i+1), []broker.Touch{touch})
+	}
+	if r.untouched(2, []broker.Touch{"twice"}) {
+		t.Error("with the first of two entries the second was forgotten")
+	}
 }
