@@ -198,9 +198,12 @@ func (w *Writer) batch(items []*item, position broker.Position) journal.Batch {
 // before the store has shown that it still keeps what it acknowledges. It gives "" only when the context ends; again
 // tells that it took more than one attempt.
 func (w *Writer) send(ctx context.Context, b journal.Batch) (o journal.Outcome, again bool) {
+	last := b.Events[len(b.Events)-1]
+	w.setPending(journal.Head{ID: last.ID, Hash: last.Hash})
 	for wait := firstBackoff; ; wait, again = min(2*wait, lastBackoff), true {
 		outcome, err := w.attempt(ctx, b)
 		if err == nil {
+			w.setPending(journal.Head{})
 			w.setTrouble(nil)
 			return outcome, again
 		}
@@ -216,6 +219,12 @@ func (w *Writer) send(ctx context.Context, b journal.Batch) (o journal.Outcome, 
 			wait = min(2*wait, lastBackoff)
 		}
 	}
+}
+
+func (w *Writer) setPending(h journal.Head) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pending = h
 }
 
 func (w *Writer) attempt(ctx context.Context, b journal.Batch) (journal.Outcome, error) {

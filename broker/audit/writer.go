@@ -76,6 +76,7 @@ type Writer struct {
 
 	mu      sync.Mutex
 	head    journal.Head // the last acknowledged one
+	pending journal.Head // of the batch whose outcome is not known yet, if there is one
 	trouble *trouble
 	headErr error
 	stopped bool // the stop event is durable
@@ -212,6 +213,14 @@ func (w *Writer) Head() journal.Head {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.head
+}
+
+// Left tells whether a stream that ends at h may be as this writer left it: at the last acknowledged event, or at the end
+// of the batch whose outcome is not known yet. A stream that ends anywhere else lost events, or is another's now.
+func (w *Writer) Left(h journal.Head) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return h == w.head || (w.pending != journal.Head{} && h == w.pending)
 }
 
 // Close takes nothing new, appends what is queued and a stop event, and signs the last head. When the context ends

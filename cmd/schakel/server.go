@@ -189,19 +189,22 @@ func (s *server) follow() {
 	}
 }
 
-// reverify accepts a store that restarted (another run id) only when this writer's stream still ends where it was
-// acknowledged to end: a replica that took over may lack entries.
+// reverify accepts a store that restarted (another run id) only when this writer's stream ends where it may have left it,
+// and the register holds everything its view does: a replica that took over may lack entries.
 func (s *server) reverify() error {
 	store, ok := s.cfg.store.(interface{ Reverify(context.Context) error })
 	if !ok || !errors.Is(s.writer.Healthy(), journal.ErrUnsafe) {
 		return nil
 	}
+	if err := s.desk.register.Refresh(s.background); err != nil {
+		return err
+	}
 	head, err := s.cfg.store.Head(s.background, journal.Audit(s.cfg.writer))
 	if err != nil {
 		return err
 	}
-	if head != s.writer.Head() {
-		return errors.New("the store's stream does not end where this writer left it; waiting for the writer to be fenced")
+	if !s.writer.Left(head) {
+		return errors.New("the store's stream does not end where this writer left it: it lost events, or was put back; restart this gateway to name them")
 	}
 	return store.Reverify(s.background)
 }
