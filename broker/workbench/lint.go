@@ -49,7 +49,7 @@ func (l *linter) rule(r *ast.Rule) {
 		switch v := t.Value.(type) {
 		case ast.Call:
 			l.builtin(v[0], t.Location.Row)
-			l.compared(v, t.Location.Row)
+			l.compared(v)
 			if isMember(v[0].Value.(ast.Ref)) {
 				members[v[2]] = true
 			}

@@ -122,11 +122,11 @@ func (c *checker) literals(file string, name string, t *ast.Term) {
 // comparison checks what a literal is compared with: == and != both ways, and in.
 func (l *linter) comparison(e *ast.Expr) {
 	if e.IsCall() {
-		l.compared(e.Terms.([]*ast.Term), e.Location.Row)
+		l.compared(e.Terms.([]*ast.Term))
 	}
 }
 
-func (l *linter) compared(call []*ast.Term, _ int) {
+func (l *linter) compared(call []*ast.Term) {
 	if len(call) != 3 {
 		return
 	}

@@ -173,6 +173,13 @@ func (t Table) fields(b *strings.Builder) {
 			}
 			fmt.Fprintf(b, "- **%s**, %s: %s\n", c.Domain, list(c.Bases), strings.Join(names, ", "))
 		}
+		if len(r.Emergency) > 0 {
+			var names []broker.Field
+			for _, g := range r.Emergency {
+				names = append(names, g.Field)
+			}
+			fmt.Fprintf(b, "- In een noodsituatie ook zonder instemming – In an emergency also without release: %s\n", list(names))
+		}
 	}
 }
 

@@ -26,6 +26,8 @@ type Row struct {
 	Mandates []broker.Mandate    `json:"mandates"` // each of which is enough; none where no mandate is needed
 	Relation []string            `json:"relation"` // each of which is enough
 	Cells    []Cell              `json:"cells"`
+	// Emergency lists what a declared acute danger adds, without consent or release, where the holder agrees to share.
+	Emergency []Given `json:"emergency"`
 }
 
 // Cell is what a row gives of one domain.
@@ -155,6 +157,9 @@ func (a *asker) row(role broker.Role, purpose broker.Purpose) (*Row, error) {
 	if err := a.needs(row, q, all); err != nil {
 		return nil, err
 	}
+	if err := a.emergency(row, q); err != nil {
+		return nil, err
+	}
 	return row, a.cells(row, q, all)
 }
 
@@ -211,6 +216,28 @@ func (a *asker) needs(row *Row, q broker.Query, all broker.Decision) error {
 		}
 		if ok {
 			row.Relation = append(row.Relation, tie.name)
+		}
+	}
+	return nil
+}
+
+// emergency finds what an emergency adds.
+func (a *asker) emergency(row *Row, q broker.Query) error {
+	q.Subject.Consent, q.Subject.Release = nil, nil
+	calm, err := a.grants(q, a.catalog.Fields)
+	if err != nil {
+		return err
+	}
+	q.Emergency = broker.QueryEmergency{Active: true, Domains: q.Agreements}
+	danger, err := a.grants(q, a.catalog.Fields)
+	if err != nil {
+		return err
+	}
+	row.Emergency = []Given{}
+	for _, f := range a.catalog.Fields {
+		_, before := calm.Grants[f.Path]
+		if g, after := danger.Grants[f.Path]; after && !before {
+			row.Emergency = append(row.Emergency, Given{Field: f.Path, Form: g.Form})
 		}
 	}
 	return nil
