@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ type world struct {
 	brp     string // file, "" for generated persons
 	dir     string
 	process *exec.Cmd
+	output  syncBuffer     // what the process wrote
 	town    *agencies.Town // on Redis; on bolt the agencies live in the demo's process
 	redis   *redistest.Server
 }
@@ -104,9 +106,9 @@ func (w *world) write(t testing.TB, name, content string) {
 // run starts the server and waits until it is ready.
 func (w *world) run(t testing.TB, args ...string) {
 	t.Helper()
-	var out bytes.Buffer
+	out := &w.output
 	w.process = exec.Command(binary, args...)
-	w.process.Stdout, w.process.Stderr = &out, &out
+	w.process.Stdout, w.process.Stderr = out, out
 	if err := w.process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -277,6 +279,26 @@ func (w *world) fileLimit(size string) error {
 	}
 	return nil
 }
+
+// syncBuffer is a buffer that a process writes and a test reads.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) Bytes() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Clone(b.buf.Bytes())
+}
+
+func (b *syncBuffer) String() string { return string(b.Bytes()) }
 
 func freePort(t testing.TB) int {
 	t.Helper()
