@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -10,8 +11,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"context"
 
 	"github.com/schakel/schakel/broker"
 )
@@ -67,9 +66,8 @@ func (g *Gateway) serveJWKS(w http.ResponseWriter, r *http.Request) {
 	g.serveDocument(w, r, newDocument(typeJWKS, body), "300")
 }
 
-// catalogDocument is the catalog of one revision, encoded.
+// catalogDocument is the catalog of one revision, encoded. A revision is a digest, so its catalog never changes.
 type catalogDocument struct {
-	of       *broker.Catalog
 	revision broker.Revision
 	document
 }
@@ -99,10 +97,10 @@ func (g *Gateway) serveCatalog(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := g.catalog.Load()
-	if d == nil || d.of != c || d.revision != revision {
+	if d == nil || d.revision != revision {
 		doc := newDocument(typeJSON, encode(catalogAnswer{revision, disclaimer(), whole(*c)}))
 		doc.etag = `"` + string(revision) + "." + doc.etag[1:9] + `"` // and the texts of this version of the software
-		d = &catalogDocument{c, revision, doc}
+		d = &catalogDocument{revision, doc}
 		g.catalog.Store(d)
 	}
 	g.serveDocument(w, r, d.document, "60")

@@ -77,8 +77,6 @@ func (g *Gateway) newProblem(x *exchange, code string, params []broker.Param) pr
 func (g *Gateway) writeProblem(w http.ResponseWriter, x *exchange, p problem) {
 	x.code = p.Code
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Del("ETag")
 	h.Set("Content-Language", x.language)
 	if h.Get("Vary") == "" {
 		h.Set("Vary", "Accept-Language")
