@@ -7,7 +7,7 @@
 // them apart: both are the Envelope of a refusal. What it writes to the log and counts in metrics is built from closed
 // lists: no body, worker, query string, unknown path or panic value gets there.
 //
-// Every problem has a code. The table in problems.go gives each code that a package under broker can fail with its
+// Every problem has a code. The table in codes.go gives each code that a package under broker can fail with its
 // status and its Dutch and English text; a test holds the table against the sources of those packages. An error that is
 // not in the table is a 500 without detail.
 //
