@@ -96,7 +96,7 @@ func (c *checker) compile() {
 	}
 	entry := ast.MustParseRef(decide.EntryPoint)
 	if !slices.ContainsFunc(slices.Collect(maps.Values(c.source.Modules)), func(m *ast.Module) bool {
-		return slices.ContainsFunc(m.Rules, func(r *ast.Rule) bool { return r.Ref().GroundPrefix().Equal(entry) || r.Path().Equal(entry) })
+		return slices.ContainsFunc(m.Rules, func(r *ast.Rule) bool { return r.Ref().GroundPrefix().Equal(entry) })
 	}) {
 		c.add(RuleCompile, "", 0,
 			broker.Text{NL: "de regel " + decide.EntryPoint + " ontbreekt", EN: "the rule " + decide.EntryPoint + " is missing"},
