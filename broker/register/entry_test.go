@@ -125,12 +125,35 @@ func TestPayload(t *testing.T) {
 	}
 }
 
+// variants are texts that say what an entry says, in another form.
+func variants(entry []byte) []string {
+	s := string(entry)
+	return []string{
+		" " + s, s + "\n", s + "{}", strings.Replace(s, `{"v":1,`, `{"v":1,"v":1,`, 1), strings.Replace(s, `{"v":1,`, `{"V":1,`, 1),
+		strings.Replace(s, `Z","kind"`, `+00:00","kind"`, 1), strings.Replace(s, `"body":`, `"x":1,"body":`, 1),
+	}
+}
+
+func TestOneForm(t *testing.T) {
+	e := newWorld(t, basics()...).store.entries[1]
+	if _, err := decodeStored(e.Bytes); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range variants(e.Bytes) {
+		if _, err := decodeStored([]byte(v)); err == nil {
+			t.Errorf("taken in another form: %.60s…", v)
+		}
+	}
+}
+
 func FuzzEntry(f *testing.F) {
 	w := newWorld(f, samples()...)
 	for _, e := range w.store.entries {
 		f.Add(e.Bytes)
 	}
-	f.Add([]byte(`{"v":1,"v":1}`))
+	for _, v := range variants(w.store.entries[1].Bytes) {
+		f.Add([]byte(v))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := decodeStored(data)
 		if err != nil {

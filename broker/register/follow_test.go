@@ -137,7 +137,9 @@ func TestBrokenStream(t *testing.T) {
 				t.Errorf("opened: %v", err)
 			}
 			late.cfg.Store = w.store
-			err = late.Follow(t.Context())
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			defer cancel()
+			err = late.Follow(ctx)
 			var broken *brokenError
 			if !errors.As(err, &broken) || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("followed: %v", err)
