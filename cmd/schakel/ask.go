@@ -27,6 +27,8 @@ type asker struct {
 	purpose, household, fields, workCase, onRefusal, idempotency, save, encryptionKey string
 
 	json bool
+	tls  callerTLS
+	in   io.Reader // where bsn:- is read from
 }
 
 func (a *asker) tokenFlags(c *cobra.Command) {
@@ -38,6 +40,7 @@ func (a *asker) tokenFlags(c *cobra.Command) {
 	f.StringVar(&a.server, "server", "", "URL of Schakel; default: the demo's in the data folder, or http://127.0.0.1:8080")
 	f.StringVar(&a.audience, "audience", "", "what the server calls itself in tokens; default: its URL")
 	f.DurationVar(&a.lifetime, "lifetime", 300*time.Second, "how long the token is good, at most 300s")
+	a.tls.flags(c)
 	dataFlag(c, &a.data)
 	for _, name := range []string{"agency", "worker", "role"} {
 		_ = c.MarkFlagRequired(name)
@@ -47,7 +50,7 @@ func (a *asker) tokenFlags(c *cobra.Command) {
 func (a *asker) askFlags(c *cobra.Command, required bool) {
 	f := c.Flags()
 	f.StringVar(&a.purpose, "purpose", "", "the purpose, such as ontruiming-voorkomen")
-	f.StringVar(&a.household, "household", "", "bsn:N for a household by one of its members, or case:ID")
+	f.StringVar(&a.household, "household", "", "bsn:N for a household by one of its members (bsn:- reads N from standard input), or case:ID")
 	f.StringVar(&a.fields, "fields", "", "fields or groups of fields, separated by commas")
 	f.StringVar(&a.workCase, "case", "", "your working case, where --household is a BSN")
 	f.StringVar(&a.onRefusal, "on-refusal", "", "omit (give the rest, the default) or fail (all or nothing)")
@@ -69,8 +72,11 @@ func newAsk() *cobra.Command {
 		Short: "Ask for household data, verify the answer and show it",
 		Long: `Makes a token for the worker, asks, and always verifies the signature of what comes back.
 Exit code: 0 disclosed, 3 refused (signed), 4 not verifiable, 1 anything else.`,
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.ask(c.Context(), c.OutOrStdout(), c.ErrOrStderr()) },
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			a.in = c.InOrStdin()
+			return a.ask(c.Context(), c.OutOrStdout())
+		},
 	}
 	a.tokenFlags(c)
 	a.askFlags(c, true)
@@ -82,7 +88,7 @@ func newToken() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "token --agency OIN --worker ID --role R",
 		Short: "Print a bearer token, to ask with curl",
-		Args:  noArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			token, err := a.token()
 			if err != nil {
@@ -111,8 +117,12 @@ func (a *asker) token() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	thumbprint, err := a.tls.thumbprint()
+	if err != nil {
+		return "", err
+	}
 	return seal.SignToken(signer, seal.TokenClaims{Agency: oin, Worker: broker.WorkerID(a.worker), Role: broker.Role(a.role),
-		Audience: a.audience, IssuedAt: time.Now(), Lifetime: a.lifetime})
+		Audience: a.audience, IssuedAt: time.Now(), Lifetime: a.lifetime, CertificateThumbprint: thumbprint})
 }
 
 func (a *asker) defaults() {
@@ -127,7 +137,13 @@ func (a *asker) defaults() {
 func (a *asker) requestBody() ([]byte, error) {
 	kind, value, ok := strings.Cut(a.household, ":")
 	if !ok || (kind != "bsn" && kind != "case") || value == "" {
-		return nil, &exitError{exitUsage, errors.New("--household is bsn:N or case:ID")}
+		return nil, &exitError{exitUsage, errors.New("--household is bsn:N (bsn:- reads N from standard input) or case:ID")}
+	}
+	if kind == "bsn" && value == "-" {
+		var err error
+		if value, err = readLine(a.in); err != nil {
+			return nil, fmt.Errorf("--household: %w", err)
+		}
 	}
 	body := map[string]any{"household": map[string]string{kind: value}, "purpose": a.purpose,
 		"fields": strings.FieldsFunc(a.fields, func(r rune) bool { return r == ',' || r == ' ' })}
@@ -143,8 +159,12 @@ func (a *asker) requestBody() ([]byte, error) {
 // maxAnswer bounds what is read of a server's answer.
 const maxAnswer = 4 << 20
 
-func (a *asker) ask(ctx context.Context, out, errOut io.Writer) error {
+func (a *asker) ask(ctx context.Context, out io.Writer) error {
 	token, err := a.token()
+	if err != nil {
+		return err
+	}
+	client, err := a.tls.client()
 	if err != nil {
 		return err
 	}
@@ -154,14 +174,14 @@ func (a *asker) ask(ctx context.Context, out, errOut io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	evidence, status, err := a.post(ctx, token, body)
+	evidence, status, err := a.post(ctx, client, token, body)
 	if err != nil {
 		return err
 	}
 	if evidence.Signature == "" && evidence.Compact == "" {
 		return unsigned(status, evidence.Body)
 	}
-	jwks, err := get(ctx, a.server+"/.well-known/jwks.json", "")
+	jwks, err := get(ctx, client, a.server+"/.well-known/jwks.json", "")
 	if err != nil {
 		return &exitError{exitUnverifiable, fmt.Errorf("not verified: %w", err)}
 	}
@@ -177,7 +197,7 @@ func (a *asker) ask(ctx context.Context, out, errOut io.Writer) error {
 	if a.json {
 		err = printJSON(out, verifiedJSON(verified))
 	} else {
-		err = a.show(ctx, out, verified)
+		err = a.show(ctx, client, out, verified)
 	}
 	if err == nil && verified.Kind == seal.Refusal {
 		return &exitError{code: exitRefused}
@@ -185,7 +205,7 @@ func (a *asker) ask(ctx context.Context, out, errOut io.Writer) error {
 	return err
 }
 
-func (a *asker) post(ctx context.Context, token string, body []byte) (seal.Evidence, int, error) {
+func (a *asker) post(ctx context.Context, client *http.Client, token string, body []byte) (seal.Evidence, int, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.server+"/v1/disclosures", bytes.NewReader(body))
 	if err != nil {
 		return seal.Evidence{}, 0, &exitError{exitUsage, fmt.Errorf("--server: %w", err)}
@@ -199,7 +219,7 @@ func (a *asker) post(ctx context.Context, token string, body []byte) (seal.Evide
 	if a.idempotency != "" {
 		req.Header.Set("Idempotency-Key", a.idempotency)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return seal.Evidence{}, 0, fmt.Errorf("ask %s: no answer; is it running? (%w)", a.server, errors.Unwrap(err))
 	}
@@ -261,72 +281,4 @@ func saveEvidence(path string, e seal.Evidence) error {
 		return fmt.Errorf("save evidence: %w", err)
 	}
 	return nil
-}
-
-func get(ctx context.Context, url, language string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	if language != "" {
-		req.Header.Set("Accept-Language", language)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("get %s: no answer; is it running?", url)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("get %s: status %d", url, resp.StatusCode)
-	}
-	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-}
-
-func newVerify() *cobra.Command {
-	var jwks string
-	var asJSON bool
-	c := &cobra.Command{
-		Use:   "verify FILE --jwks URL|FILE",
-		Short: "Verify a kept answer, offline where --jwks is a file",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			data, err := os.ReadFile(args[0])
-			if err != nil {
-				return fmt.Errorf("read evidence: %w", err)
-			}
-			evidence, err := seal.ReadEvidence(data)
-			if err != nil {
-				return &exitError{exitUnverifiable, err}
-			}
-			keySet, err := readJWKS(c.Context(), jwks)
-			if err != nil {
-				return err
-			}
-			v, err := seal.Verify(evidence, keySet)
-			if err != nil {
-				return &exitError{exitUnverifiable, fmt.Errorf("NOT VERIFIED: %w", err)}
-			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), verifiedJSON(v))
-			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "verified: %s, signed %s by key %s\nreceipt: %s in log %s\n", v.Kind,
-				v.IssuedAt.Format(time.RFC3339), v.KeyID, v.Receipt.Hash, v.Receipt.Log)
-			return err
-		},
-	}
-	c.Flags().StringVar(&jwks, "jwks", "", "the server's public keys: a file, or the URL …/.well-known/jwks.json")
-	jsonFlag(c, &asJSON)
-	_ = c.MarkFlagRequired("jwks")
-	return c
-}
-
-func readJWKS(ctx context.Context, from string) ([]byte, error) {
-	if strings.HasPrefix(from, "http://") || strings.HasPrefix(from, "https://") {
-		return get(ctx, from, "")
-	}
-	data, err := os.ReadFile(from)
-	if err != nil {
-		return nil, fmt.Errorf("read keys: %w", err)
-	}
-	return data, nil
 }

@@ -32,7 +32,7 @@ func newAuditLog(w *where) *cobra.Command {
 		Short: "One event a line, oldest first, with its hash",
 		Long: `One event a line, oldest first, with its hash. With the key ring at hand the encrypted parts are opened;
 without it they stay closed, and everything else can be read and verified.`,
-		Args: noArgs,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			store, err := w.openStore(c.Context(), true)
 			if err != nil {
@@ -78,7 +78,7 @@ func newAuditVerify(w *where) *cobra.Command {
 		Short: "Prove that the log is whole and untouched, or name the first fault",
 		Long: `Checks every hash, the chain, gaps and order of every stream, the register against the events that
 recorded it, the signed heads on this machine, and the receipts given. Exit code 1 on any fault.`,
-		Args: noArgs,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			store, err := w.openStore(c.Context(), true)
 			if err != nil {

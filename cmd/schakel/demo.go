@@ -10,9 +10,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,6 +21,7 @@ import (
 	"github.com/schakel/schakel/broker/audit"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/bolt"
+	"github.com/schakel/schakel/broker/journal/socket"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/source"
 	"github.com/schakel/schakel/broker/source/haalcentraal"
@@ -46,7 +47,7 @@ func newDemo() *cobra.Command {
 		Long: `Starts a gateway, an embedded journal, the example policies and stand-ins for fourteen agencies, with
 households of persons who do not exist, and prints commands to paste in another terminal.
 Nothing else is needed, nothing is installed; Ctrl-C stops it.`,
-		Args: noArgs,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			d.out = c.OutOrStdout()
 			return d.run(c.Context())
@@ -59,40 +60,52 @@ Nothing else is needed, nothing is installed; Ctrl-C stops it.`,
 	return c
 }
 
-func (d *demo) run(ctx context.Context) error {
+func (d *demo) run(ctx context.Context) (err error) {
 	people, from, err := agencies.Open(d.brp)
 	if err != nil {
 		return err
 	}
+	listener, err := listen(ctx, d.listen) // first: a port in use leaves nothing behind
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }()
+	ready := false
 	if d.data == "" {
 		if d.data, err = os.MkdirTemp("", "schakel-demo-"); err != nil {
 			return fmt.Errorf("make data folder: %w", err)
 		}
-	} else if err = os.MkdirAll(d.data, 0o700); err != nil {
-		return fmt.Errorf("make data folder: %w", err)
+		defer func() {
+			if !ready { // nobody was told its name
+				err = errors.Join(err, os.RemoveAll(d.data))
+			}
+		}()
 	}
+	if d.data, err = filepath.Abs(d.data); err != nil {
+		return err
+	}
+	store, err := d.journal()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
 	asked, err := appendFile(filepath.Join(d.data, "asked.jsonl"))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = asked.Close() }()
-	town, err := agencies.Start(agencies.Config{People: people, Log: asked})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = town.Close() }()
-	store, err := bolt.Open(bolt.Config{Path: filepath.Join(d.data, journalFile)})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }()
 	logFile, err := appendFile(filepath.Join(d.data, "log.jsonl"))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = logFile.Close() }()
+	town, err := agencies.Start(agencies.Config{People: people, Log: asked})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = town.Close() }()
 
-	s, info, err := d.start(ctx, store, town, people, slog.New(slog.NewJSONHandler(logFile, nil)))
+	s, info, err := d.start(ctx, store, listener, town, people, slog.New(slog.NewJSONHandler(logFile, nil)))
 	if err != nil {
 		return err
 	}
@@ -101,12 +114,52 @@ func (d *demo) run(ctx context.Context) error {
 	if err := s.waitReady(ctx, served); err != nil {
 		return err
 	}
+	ready = true
 	d.guide(info, from, people)
 	return <-served
 }
 
+// seedingFile stands in the data folder while the example is being made. What an interrupted start left is not whole, and
+// nobody was given an answer from it: the next start begins again.
+const seedingFile = "seeding"
+
+// journal opens the folder's journal, which keeps other demos out of the folder.
+func (d *demo) journal() (*bolt.Store, error) {
+	if err := os.MkdirAll(d.data, 0o700); err != nil {
+		return nil, fmt.Errorf("make data folder: %w", err)
+	}
+	if other, err := socket.Dial(filepath.Join(d.data, socketFile)); err == nil {
+		info, _ := readDemo(d.data)
+		return nil, errors.Join(fmt.Errorf("a server runs in %s already (%s): use that one, stop it, or name another folder with --data", d.data, info.Server), other.Close())
+	}
+	path := filepath.Join(d.data, journalFile)
+	open := func() (*bolt.Store, error) {
+		store, err := bolt.Open(bolt.Config{Path: path})
+		if err != nil {
+			return nil, fmt.Errorf("%w; or name another folder with --data", err)
+		}
+		return store, nil
+	}
+	store, err := open()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(d.data, seedingFile)); err != nil {
+		return store, nil
+	}
+	if err := store.Close(); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{headsFolder, agenciesFolder, demoFile, journalFile, seedingFile} {
+		if err := os.RemoveAll(filepath.Join(d.data, name)); err != nil {
+			return nil, fmt.Errorf("clear what an interrupted start left: %w", err)
+		}
+	}
+	return open()
+}
+
 // start makes what is missing (ring, register, policy, example) and wires the server.
-func (d *demo) start(ctx context.Context, store journal.Store, town *agencies.Town, people agencies.Population, log *slog.Logger) (*server, demoInfo, error) {
+func (d *demo) start(ctx context.Context, store journal.Store, listener net.Listener, town *agencies.Town, people agencies.Population, log *slog.Logger) (*server, demoInfo, error) {
 	ring, err := demoRing(d.data)
 	if err != nil {
 		return nil, demoInfo{}, err
@@ -122,7 +175,7 @@ func (d *demo) start(ctx context.Context, store journal.Store, town *agencies.To
 	limits := limitsConfig{RequestsPerSecond: 1000, Burst: 1000}
 	limits.defaults()
 	s, err := newServer(ctx, serverConfig{store: store, ring: ring, sources: sources, dir: d.data, writer: demoWriterName,
-		listen: d.listen, limits: limits, log: log})
+		listener: listener, limits: limits, log: log})
 	if err != nil {
 		return nil, demoInfo{}, err
 	}
@@ -157,11 +210,11 @@ func initExample(ctx context.Context, store journal.Store, ring *keys.Ring, data
 		return demoInfo{}, err
 	}
 	if head != (journal.Head{}) {
-		info, err := readDemo(data)
-		if err != nil {
-			return info, fmt.Errorf("this folder holds a journal but no whole example (%w); name another folder with --data", err)
-		}
-		return info, nil
+		return knownExample(data, people)
+	}
+	marker := filepath.Join(data, seedingFile)
+	if err := os.WriteFile(marker, nil, 0o600); err != nil {
+		return demoInfo{}, fmt.Errorf("begin example: %w", err)
 	}
 	if err := genesis(ctx, store, people.Municipality()); err != nil {
 		return demoInfo{}, err
@@ -180,10 +233,29 @@ func initExample(ctx context.Context, store journal.Store, ring *keys.Ring, data
 	}
 	s := newSeeder(town, people, filepath.Join(data, agenciesFolder), time.Now())
 	s.commands = append(s.commands, register.ActivatePolicy{Revision: revision})
-	if err := s.seed(ctx, d, appender(w)); err != nil {
-		return demoInfo{}, errors.Join(err, w.Close(ctx))
+	if err := errors.Join(s.seed(ctx, d, appender(w)), w.Close(ctx)); err != nil {
+		return demoInfo{}, err
 	}
-	return s.info, w.Close(ctx)
+	if err := writeJSONFile(filepath.Join(data, demoFile), s.info); err != nil {
+		return demoInfo{}, err
+	}
+	return s.info, os.Remove(marker)
+}
+
+// knownExample reads what an earlier start made. It must be about the persons that the stand-ins know now.
+func knownExample(data string, people agencies.Population) (demoInfo, error) {
+	info, err := readDemo(data)
+	if err != nil {
+		return info, fmt.Errorf("this folder holds a journal but no example (%w); name another folder with --data", err)
+	}
+	for _, c := range info.Cases {
+		for _, b := range c.BSNs {
+			if _, ok := people.Person(b); !ok {
+				return info, errors.New("this folder was made with other persons: give the --brp of that time (or none, if there was none), or another folder with --data")
+			}
+		}
+	}
+	return info, nil
 }
 
 // genesis begins a register.
@@ -248,76 +320,4 @@ func writeJSONFile(path string, v any) error {
 		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
 	}
 	return nil
-}
-
-// guide prints commands that work when pasted.
-func (d *demo) guide(info demoInfo, from string, people agencies.Population) {
-	say := func(format string, a ...any) { _, _ = fmt.Fprintf(d.out, format+"\n", a...) }
-	c := guideCase(info, people)
-	me, data := self(), quote(d.data)
-	save := quote(filepath.Join(d.data, "answer.json"))
-	var gemeente broker.OIN
-	for _, a := range info.Agencies {
-		if a.Kind == "gemeente" {
-			gemeente = a.OIN
-		}
-	}
-	ask := func(worker, role, purpose, fields, more string) string {
-		return fmt.Sprintf("%s ask --data %s --agency %s --worker %s --role %s --purpose %s --household case:%s --fields %s%s",
-			me, data, gemeente, worker, role, purpose, c.ID, fields, more)
-	}
-	say("Schakel draait op %s  (data: %s)", info.Server, d.data)
-	say("Personen: %s. %d zaken; niemand hierin bestaat.", from, len(info.Cases))
-	say("Het voorbeeldbeleid is geen juridisch advies: laat het toetsen voor gebruik.")
-	say("\nProbeer in een andere terminal (try these in another terminal):")
-	say("\n# 1. verstrekt: de wijkteammedewerker wil een ontruiming voorkomen (granted)")
-	say("%s", ask(string(c.Workers[0]), "wijkteammedewerker", "ontruiming-voorkomen",
-		"huur.achterstand,contact.telefoonnummer,huishouden.minderjarigenAanwezig", " --save "+save))
-	say("\n# 2. deels niet verstrekt: diagnose en behandelaar blijven achter (partly withheld)")
-	say("%s", ask(string(c.Workers[0]), "wijkteammedewerker", "ontruiming-voorkomen", "huur.achterstand.bedrag,schulden,ggz", ""))
-	say("\n# 3. geweigerd: zorggegevens zijn niet voor handhaving (refused)")
-	say("%s", ask("recherche-1", "sociaal-rechercheur", "handhaving", "jeugd,wmo,huur", ""))
-	say("\n# 4. controleer het bewaarde antwoord (verify)")
-	say("%s verify %s --jwks %s/.well-known/jwks.json", me, save, info.Server)
-	say("\n# 5. het logboek (the log)")
-	say("%s audit log --data %s", me, data)
-	say("\n# 6. controleer het logboek (verify the log)")
-	say("%s audit verify --data %s", me, data)
-	say("\nStop met Ctrl-C. Meer: %s --help", me)
-}
-
-// guideCase picks a case that shows something: minors, and nobody with restricted disclosure or an unknown age.
-func guideCase(info demoInfo, people agencies.Population) demoCase {
-	for _, c := range info.Cases {
-		minor, plain := false, true
-		for i, b := range c.BSNs {
-			p, ok := people.Person(b)
-			band := p.Birth.AgeBand(time.Now())
-			plain = plain && ok && !p.Restricted && !p.Deceased && band != broker.AgeUnknown && (i > 0 || band == broker.Age18Plus)
-			minor = minor || (band != broker.Age18Plus && band != broker.AgeUnknown)
-		}
-		if plain && minor {
-			return c
-		}
-	}
-	return info.Cases[0]
-}
-
-// self is how this program was started, as it can be typed again.
-func self() string {
-	exe, err := os.Executable()
-	if err == nil && strings.Contains(exe, "go-build") {
-		return "go run ./cmd/schakel"
-	}
-	return quote(os.Args[0])
-}
-
-// quote makes a word safe for a shell.
-func quote(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool {
-		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-:+=@", r)
-	}) < 0 && s != "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

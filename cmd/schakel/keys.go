@@ -48,7 +48,7 @@ key go on verifying: all public keys stay in /.well-known/jwks.json.`}
 		}
 	}
 	c.AddCommand(
-		&cobra.Command{Use: "list", Short: "All signing keys and their state", Args: noArgs,
+		&cobra.Command{Use: "list", Short: "All signing keys and their state", Args: cobra.NoArgs,
 			RunE: act(func(*keys.Ring, string) error { return nil })},
 		&cobra.Command{Use: "rotate [answers|approvals|heads]", Short: "Retire the active key; the next one signs from now on",
 			Args: cobra.MaximumNArgs(1), RunE: act(func(r *keys.Ring, use string) error {

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -28,20 +29,27 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
 // run executes one command line and gives its exit code.
-func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
+	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errOut)
-	err := root.ExecuteContext(ctx)
+	began := false
+	watch(root, &began)
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
+	}
+	if !began { // cobra refused the command line: its words, flags or arguments
+		_, _ = fmt.Fprintf(errOut, "schakel: %v; see: %s --help\n", err, c.CommandPath())
+		return exitUsage
 	}
 	var exit *exitError
 	if errors.As(err, &exit) {
@@ -52,6 +60,25 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	}
 	_, _ = fmt.Fprintln(errOut, "schakel:", err)
 	return exitFailure
+}
+
+// watch notes when a command begins, below c. A group of commands is no command: it names those it has.
+func watch(c *cobra.Command, began *bool) {
+	for _, sub := range c.Commands() {
+		watch(sub, began)
+	}
+	do := c.RunE
+	switch {
+	case do != nil:
+		c.RunE = func(c *cobra.Command, args []string) error { *began = true; return do(c, args) }
+	case c.HasParent():
+		var names []string
+		for _, sub := range c.Commands() {
+			names = append(names, sub.Name())
+		}
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(*cobra.Command, []string) error { return fmt.Errorf("say which: %s", strings.Join(names, ", ")) }
+	}
 }
 
 // exitError ends the command with a code of its own; err may be nil when everything was said already.
@@ -81,9 +108,6 @@ Start with:  schakel demo`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &exitError{exitUsage, fmt.Errorf("%w; see: %s --help", err, c.CommandPath())}
-	})
 	root.AddCommand(newDemo(), newInit(), newServe(), newAsk(), newToken(), newVerify(), newAudit(), newPolicy(),
 		newKeys(), newRegister())
 	return root

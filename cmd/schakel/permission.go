@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"strings"
@@ -52,7 +51,7 @@ func (r *registry) agreement() *cobra.Command {
 		Short: "Add an agreement that its holder signs",
 		Long: `The holder signs the agreement: with --key (its private key, default agencies/OIN.jwk in the data folder),
 or elsewhere, and gives the signature with --signature.`,
-		Args: noArgs,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			from, until, err := t.days()
 			if err != nil {
@@ -86,7 +85,7 @@ or elsewhere, and gives the signature with --signature.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			return r.change(c, "agreement "+args[0]+" withdrawn", register.WithdrawAgreement{ID: args[0]})
 		}}
-	list := &cobra.Command{Use: "list", Short: "All agreements that were not withdrawn", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+	list := &cobra.Command{Use: "list", Short: "All agreements that were not withdrawn", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		return r.list(c, "id\tholder\trecipient\tpurposes\tdomains\tfrom\tuntil", func(g *register.Register) (any, []string) {
 			var rows []string
 			for _, a := range g.Agreements() {
@@ -120,7 +119,7 @@ func (r *registry) consent() *cobra.Command {
 		f.StringVar(&kind, "kind", string(register.KindConsent), "consent (AVG) or release (from professional secrecy)")
 		f.StringVar(&domain, "domain", "", "the domain of fields it is about")
 	}
-	give := &cobra.Command{Use: "give --case ID --person bsn:N --domain D --recipient OIN --purposes a,b", Short: "Record a consent or release", Args: noArgs,
+	give := &cobra.Command{Use: "give --case ID --person bsn:N --domain D --recipient OIN --purposes a,b", Short: "Record a consent or release", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			bsn, err := readBSN(c, person)
 			if err != nil {
@@ -136,7 +135,7 @@ func (r *registry) consent() *cobra.Command {
 		}}
 	flags(give)
 	give.Flags().StringVar(&givenBy, "given-by", "self", "self, representative or both")
-	withdraw := &cobra.Command{Use: "withdraw --case ID --person bsn:N --domain D", Short: "End a consent or release at once", Args: noArgs,
+	withdraw := &cobra.Command{Use: "withdraw --case ID --person bsn:N --domain D", Short: "End a consent or release at once", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			bsn, err := readBSN(c, person)
 			if err != nil {
@@ -167,11 +166,10 @@ func readBSN(c *cobra.Command, flag string) (broker.BSN, error) {
 		return "", &exitError{exitUsage, errors.New("--person is bsn:N, or bsn:- to read it from standard input")}
 	}
 	if number == "-" {
-		line, err := bufio.NewReader(c.InOrStdin()).ReadString('\n')
-		if err != nil && line == "" {
-			return "", fmt.Errorf("read BSN: %w", err)
+		var err error
+		if number, err = readLine(c.InOrStdin()); err != nil {
+			return "", fmt.Errorf("--person: %w", err)
 		}
-		number = strings.TrimSpace(line)
 	}
 	bsn, err := broker.ParseBSN(number)
 	if err != nil {

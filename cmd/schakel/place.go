@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -64,12 +66,16 @@ func jsonFlag(c *cobra.Command, to *bool) {
 	c.Flags().BoolVar(to, "json", false, "print JSON")
 }
 
-// noArgs is cobra.NoArgs with the exit code of a usage error.
-func noArgs(c *cobra.Command, args []string) error {
-	if err := cobra.NoArgs(c, args); err != nil {
-		return &exitError{exitUsage, fmt.Errorf("%w; see: %s --help", err, c.CommandPath())}
+// readLine reads one line, such as a BSN that must not stand on a command line.
+func readLine(in io.Reader) (string, error) {
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if line = strings.TrimSpace(line); line == "" {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = errors.New("standard input holds none")
+		}
+		return "", &exitError{exitUsage, fmt.Errorf("read BSN: %w", err)}
 	}
-	return nil
+	return line, nil
 }
 
 // openStore opens the journal.

@@ -72,7 +72,7 @@ func (r *registry) agency() *cobra.Command {
 	var a broker.Agency
 	var oin, kind, key, encryption string
 	var mandates, roles []string
-	add := &cobra.Command{Use: "add --oin OIN --name NAME --kind KIND", Short: "Add an agency, or replace what is known of it", Args: noArgs,
+	add := &cobra.Command{Use: "add --oin OIN --name NAME --kind KIND", Short: "Add an agency, or replace what is known of it", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			a.OIN, a.Kind, a.Mandates, a.Roles = broker.OIN(oin), broker.AgencyKind(kind), convert[broker.Mandate](mandates), convert[broker.Role](roles)
 			if key != "" {
@@ -127,7 +127,7 @@ func (r *registry) agency() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			return r.change(c, "agency "+args[0]+" resumed", register.ResumeAgency{OIN: broker.OIN(args[0])})
 		}}
-	list := &cobra.Command{Use: "list", Short: "All agencies", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+	list := &cobra.Command{Use: "list", Short: "All agencies", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		return r.list(c, "oin\tkind\tname\tmandates\tkeys\tstate", func(g *register.Register) (any, []string) {
 			var rows []string
 			for _, a := range g.Agencies() {
@@ -148,7 +148,7 @@ func (r *registry) caseCommand() *cobra.Command {
 	c := &cobra.Command{Use: "case", Short: "Cases, early signals and claims"}
 	var file, id, agency, worker, team string
 	var coordinator bool
-	add := &cobra.Command{Use: "add --file FILE", Short: "Open a case, signal or claim", Args: noArgs,
+	add := &cobra.Command{Use: "add --file FILE", Short: "Open a case, signal or claim", Args: cobra.NoArgs,
 		Long: `Opens a case from a JSON file (- for standard input), so that no person stands on the command line:
   {"id":"zaak-1","kind":"case|signal|claim","agency":"OIN","municipality":"0599",
    "persons":[{"bsn":"…","birth":"19850423"}],             the reference person first
@@ -164,7 +164,7 @@ func (r *registry) caseCommand() *cobra.Command {
 		}}
 	add.Flags().StringVar(&file, "file", "-", "JSON file, - for standard input")
 	assignment := func(use, short, done string, make func() register.Command) *cobra.Command {
-		cmd := &cobra.Command{Use: use + " --case ID --agency OIN --worker ID|--team NAME", Short: short, Args: noArgs,
+		cmd := &cobra.Command{Use: use + " --case ID --agency OIN --worker ID|--team NAME", Short: short, Args: cobra.NoArgs,
 			RunE: func(c *cobra.Command, _ []string) error { return r.change(c, "case "+id+" "+done, make()) }}
 		f := cmd.Flags()
 		f.StringVar(&id, "case", "", "the case")
@@ -184,7 +184,7 @@ func (r *registry) caseCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			return r.change(c, "case "+args[0]+" closed", register.CloseCase{Case: broker.CaseID(args[0])})
 		}}
-	list := &cobra.Command{Use: "list", Short: "All cases, without who is in them", Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
+	list := &cobra.Command{Use: "list", Short: "All cases, without who is in them", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		return r.list(c, "case\tkind\tagency\tpersons\tworkers\tstate", func(g *register.Register) (any, []string) {
 			var rows []string
 			for _, k := range g.Cases() {
@@ -207,7 +207,7 @@ func (r *registry) emergency() *cobra.Command {
 	var id string
 	var domains []string
 	var hours time.Duration
-	declare := &cobra.Command{Use: "declare --case ID --domains ggz,jeugd --for 24h --ground TEXT", Short: "Declare it, with the balance that was made", Args: noArgs,
+	declare := &cobra.Command{Use: "declare --case ID --domains ggz,jeugd --for 24h --ground TEXT", Short: "Declare it, with the balance that was made", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			e.Case, e.Domains, e.Until = broker.CaseID(id), convert[broker.Domain](domains), time.Now().Add(hours)
 			return r.change(c, "emergency declared in case "+id, e)

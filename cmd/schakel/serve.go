@@ -23,7 +23,7 @@ func newServe() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve --config schakel.yaml",
 		Short: "Run a gateway in production, on Redis",
-		Args:  noArgs,
+		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := readConfig(file)
 			if err != nil {
@@ -53,12 +53,17 @@ func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
 	if err := cfg.refuseAbsent(ctx, store); err != nil {
 		return err
 	}
-	s, err := newServer(ctx, serverConfig{store: store, ring: ring, sources: sources, dir: cfg.Data, writer: cfg.Writer,
-		listen: cfg.Listen, audience: cfg.Audience, tls: tlsConfig, require: cfg.TLS.Require, limits: cfg.Limits, log: log})
+	listener, err := listen(ctx, cfg.Listen)
 	if err != nil {
 		return err
 	}
-	log.Info("serving", "listen", s.listener.Addr().String(), "writer", cfg.Writer, "shard", cfg.Shard)
+	defer func() { _ = listener.Close() }()
+	s, err := newServer(ctx, serverConfig{store: store, ring: ring, sources: sources, dir: cfg.Data, writer: cfg.Writer,
+		listener: listener, audience: cfg.Audience, tls: tlsConfig, require: cfg.TLS.Require, limits: cfg.Limits, log: log})
+	if err != nil {
+		return err
+	}
+	log.Info("serving", "listen", listener.Addr().String(), "writer", cfg.Writer, "shard", cfg.Shard)
 	return s.serve(ctx)
 }
 
@@ -106,7 +111,7 @@ func newInit() *cobra.Command {
 		Short: "Begin a deployment: key ring, genesis of the log, this gateway's stream, the shipped policy",
 		Long: `Makes what is missing and leaves what is there. Run it once for a new deployment, and once for each new
 gateway. It never begins a log twice: with a register in Redis it only adds this gateway's stream.`,
-		Args: noArgs,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := readConfig(file)
 			if err != nil {

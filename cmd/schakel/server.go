@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,7 +32,7 @@ type serverConfig struct {
 	sources  broker.Sources
 	dir      string // heads/ and the administration socket
 	writer   string
-	listen   string
+	listener net.Listener
 	audience string // "" is the URL of the listener
 	tls      *tls.Config
 	require  bool // every token must be bound to a client certificate
@@ -41,19 +42,28 @@ type serverConfig struct {
 
 // server is one gateway: register view, writer, broker and listeners, wired.
 type server struct {
-	cfg      serverConfig
-	desk     *desk
-	writer   *audit.Writer
-	listener net.Listener
-	http     *http.Server
-	url      string
+	cfg    serverConfig
+	desk   *desk
+	writer *audit.Writer
+	http   *http.Server
+	url    string
 
 	failed     chan error
+	wait       sync.WaitGroup // what runs until background ends
 	background context.Context
 	stop       context.CancelFunc
 }
 
-// newServer opens the register, claims the writer's stream and listens. It answers after serve.
+// listen takes the address before anything is done that a port in use would leave half done.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%w; choose another address (demo: --listen, serve: listen in the configuration)", err)
+	}
+	return l, nil
+}
+
+// newServer opens the register and claims the writer's stream. It answers after serve.
 func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
 	if err := cfg.store.Check(ctx); err != nil {
 		return nil, err
@@ -66,12 +76,9 @@ func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
 	if s.writer, err = audit.Open(ctx, d.writerConfig(cfg.writer, cfg.dir)); err != nil {
 		return nil, err
 	}
-	if s.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", cfg.listen); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w; choose another address with --listen", err), s.writer.Close(ctx))
-	}
-	s.url = "http://" + s.listener.Addr().String()
+	s.url = "http://" + cfg.listener.Addr().String()
 	if cfg.tls != nil {
-		s.url = "https://" + s.listener.Addr().String()
+		s.url = "https://" + cfg.listener.Addr().String()
 	}
 	s.background, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	return s, nil
@@ -82,22 +89,21 @@ func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
 func (s *server) serve(ctx context.Context) error {
 	g, err := s.gateway()
 	if err != nil {
-		return err
+		s.stop()
+		return errors.Join(err, s.writer.Close(ctx))
 	}
 	s.http = g.Server("")
 	go func() {
-		err := s.http.Serve(s.listener)
-		if s.cfg.tls != nil {
-			err = s.http.ServeTLS(s.listener, "", "")
-		}
-		if !errors.Is(err, http.ErrServerClosed) {
+		if err := s.listenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- err
 		}
 	}()
-	go func() { s.failed <- socket.Serve(s.background, filepath.Join(s.cfg.dir, socketFile), s.cfg.store) }()
-	go func() { s.failed <- s.desk.register.Follow(s.background) }()
-	go s.cfg.ring.Watch(s.background, time.Second, func(err error) { s.cfg.log.Error("key ring not taken up", "error", err) })
-	go s.follow()
+	s.wait.Go(func() { s.failed <- socket.Serve(s.background, filepath.Join(s.cfg.dir, socketFile), s.cfg.store) })
+	s.wait.Go(func() { s.failed <- s.desk.register.Follow(s.background) })
+	s.wait.Go(func() {
+		s.cfg.ring.Watch(s.background, time.Second, func(err error) { s.cfg.log.Error("key ring not taken up", "error", err) })
+	})
+	s.wait.Go(s.follow)
 
 	select {
 	case <-ctx.Done():
@@ -109,6 +115,13 @@ func (s *server) serve(ctx context.Context) error {
 	return errors.Join(err, s.close())
 }
 
+func (s *server) listenAndServe() error {
+	if s.cfg.tls != nil {
+		return s.http.ServeTLS(s.cfg.listener, "", "") // the certificate is in the gateway's TLS configuration
+	}
+	return s.http.Serve(s.cfg.listener)
+}
+
 // close takes no new requests, finishes those in flight, records the end of the epoch and lets everything go.
 func (s *server) close() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.background), s.cfg.limits.ShutdownTimeout)
@@ -116,6 +129,7 @@ func (s *server) close() error {
 	err := s.http.Shutdown(ctx)
 	err = errors.Join(err, s.writer.Close(ctx))
 	s.stop()
+	s.wait.Wait() // the socket is gone, and nothing uses the store any more
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -26,13 +27,13 @@ type answerView struct {
 }
 
 // show prints a verified answer for a professional, in Dutch; labels and reasons come from the server's catalog.
-func (a *asker) show(ctx context.Context, out io.Writer, v seal.Verified) error {
+func (a *asker) show(ctx context.Context, client *http.Client, out io.Writer, v seal.Verified) error {
 	var view answerView
 	if err := json.Unmarshal(v.Body, &view); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
 	words := &words{}
-	if data, err := get(ctx, a.server+"/v1/catalog", "nl"); err == nil {
+	if data, err := get(ctx, client, a.server+"/v1/catalog", "nl"); err == nil {
 		_ = json.Unmarshal(data, &words.Catalog) // without it the table shows paths instead of labels
 	}
 	w := tabwriter.NewWriter(out, 2, 4, 2, ' ', 0)
