@@ -8,8 +8,12 @@ import (
 	"github.com/schakel/schakel/broker"
 )
 
-// assignment binds a worker or a team to a case. One of Worker and Team is set.
-type assignment struct {
+// assignment is what Assign and Unassign have in common.
+type assignment Assign
+
+// Assign binds a worker or a team to a case; one of Worker and Team is set. A worker with Coordinator becomes its
+// casusregisseur instead of who was.
+type Assign struct {
 	Case        broker.CaseID   `json:"case"`
 	Agency      broker.OIN      `json:"agency"`
 	Worker      broker.WorkerID `json:"worker,omitempty"`
@@ -88,9 +92,6 @@ func (a assignment) from(f *caseFile) *caseFile {
 	return &g
 }
 
-// Assign binds a worker or a team to a case; a worker with Coordinator becomes its casusregisseur instead of who was.
-type Assign assignment
-
 func (Assign) kind() string                           { return "case.assigned" }
 func (c Assign) key(touch TouchFunc) (string, string) { return caseKey(touch, c.Case) }
 func (c Assign) touches(e env) []broker.Touch         { return caseTouches(e.touch, e.cases.get(c.Case)) }
@@ -112,7 +113,13 @@ func (c Assign) apply(e env, _ broker.Position) error {
 
 // Unassign ends that a worker or a team is bound to a case. A worker stops being its coordinator too; with Coordinator
 // that is all that ends.
-type Unassign assignment
+type Unassign struct {
+	Case        broker.CaseID   `json:"case"`
+	Agency      broker.OIN      `json:"agency"`
+	Worker      broker.WorkerID `json:"worker,omitempty"`
+	Team        string          `json:"team,omitempty"`
+	Coordinator bool            `json:"coordinator,omitempty"`
+}
 
 func (Unassign) kind() string                           { return "case.unassigned" }
 func (c Unassign) key(touch TouchFunc) (string, string) { return caseKey(touch, c.Case) }

@@ -16,7 +16,7 @@ const lookedAt = 4
 //
 // A household is looked for by a person in it, or by a case. Where the request names a working case, that one counts, and
 // must have the person. Otherwise the case counts that binds this worker most: assigned, a team of theirs, a signal or
-// claim of theirs, their agency; of equals the one opened last. Facts come from that case alone: who has a signal and a
+// claim of theirs, in an emergency a colleague's; of equals the one opened last. Facts come from that case alone: who has a signal and a
 // case on one household says which one is meant.
 //
 // Where nothing binds the asker to the household, where it does not exist, or where the asker is no agency that takes
@@ -47,26 +47,18 @@ func (r *Register) Facts(_ context.Context, q broker.Request) (broker.Facts, err
 		ids = []broker.CaseID{q.Case}
 	}
 	var file *caseFile
-	file, f.Relation = r.state.nearest(ids, packBSN(q.Household.BSN), Worker{asker.OIN, q.Worker})
-	emergency := file.emergency != nil && now.Before(file.emergency.until)
-	if !binds(f.Relation, emergency) {
-		f.Relation = broker.Relation{Case: broker.CaseNone, Municipality: broker.MunicipalityUnknown}
+	file, f.Relation = r.state.nearest(ids, packBSN(q.Household.BSN), Worker{asker.OIN, q.Worker}, now)
+	if f.Relation.None() {
 		return f, nil
 	}
 	f.Relation.Municipality = sameMunicipality(asker.Municipality, file.municipality)
 	f.Case = file.id
 	f.Household = file.household(q.Agency, q.Purpose, now)
 	f.Holders, f.Touches = r.state.holders(file, q, now, append(touches, file.touch))
-	if emergency {
+	if file.inEmergency(now) {
 		f.Emergency = broker.QueryEmergency{Active: true, Domains: slices.Clone(file.emergency.domains)}
 	}
 	return f, nil
-}
-
-// binds tells whether a relation is one at all. A colleague's case is, only in an emergency: otherwise a worker could
-// learn, from the clear part of the log or by the clock, which households colleagues have cases of (invariant 6).
-func binds(r broker.Relation, emergency bool) bool {
-	return !r.None() && (r.Case != broker.CaseAgency || r.Signal || r.Claim || emergency)
 }
 
 // stranger stands for whoever is no agency that takes part; nothing binds it to anything.
@@ -93,7 +85,7 @@ var nothing = &caseFile{
 }
 
 // nearest finds which of these cases binds the worker most. bsn 0 stands for any person.
-func (s *state) nearest(ids []broker.CaseID, bsn uint32, w Worker) (*caseFile, broker.Relation) {
+func (s *state) nearest(ids []broker.CaseID, bsn uint32, w Worker, now time.Time) (*caseFile, broker.Relation) {
 	best, relation := nothing, broker.Relation{Case: broker.CaseNone, Municipality: broker.MunicipalityUnknown}
 	for i := range max(len(ids), lookedAt) {
 		var id broker.CaseID
@@ -104,7 +96,7 @@ func (s *state) nearest(ids []broker.CaseID, bsn uint32, w Worker) (*caseFile, b
 		if file == nil {
 			file = nothing
 		}
-		here := s.relation(file, w)
+		here := s.relation(file, w, now)
 		if bsn != 0 && file.member(bsn) < 0 {
 			here.Case, here.Coordinator, here.Signal, here.Claim = broker.CaseNone, false, false, false
 		}
@@ -116,8 +108,10 @@ func (s *state) nearest(ids []broker.CaseID, bsn uint32, w Worker) (*caseFile, b
 	return best, relation
 }
 
-// relation says what binds a worker to a case. A worker without an agency is bound to nothing.
-func (s *state) relation(f *caseFile, w Worker) broker.Relation {
+// relation says what binds a worker to a case. A worker without an agency is bound to nothing. A colleague's case binds in
+// an emergency only: otherwise a worker could learn, from the clear part of the log or by the clock, which households
+// colleagues have cases of (invariant 6).
+func (s *state) relation(f *caseFile, w Worker, now time.Time) broker.Relation {
 	r := broker.Relation{Case: broker.CaseNone, Municipality: broker.MunicipalityUnknown}
 	coordinates := f.coordinator == w
 	assigned := coordinates || slices.Contains(f.workers, w)
@@ -138,10 +132,14 @@ func (s *state) relation(f *caseFile, w Worker) broker.Relation {
 		r.Case, r.Coordinator = broker.CaseAssigned, coordinates
 	case inTeam:
 		r.Case = broker.CaseTeam
-	case atAgency:
+	case atAgency && f.inEmergency(now):
 		r.Case = broker.CaseAgency
 	}
 	return r
+}
+
+func (f *caseFile) inEmergency(now time.Time) bool {
+	return f.emergency != nil && now.Before(f.emergency.until)
 }
 
 func strength(r broker.Relation) int {

@@ -304,6 +304,9 @@ func TestSeveralCases(t *testing.T) {
 	}
 
 	w.do(DeclareEmergency{"agency", []broker.Domain{"ggz"}, noon.Add(time.Hour), "acuut gevaar, afgewogen met de arts"})
+	if f := w.facts(ask(gemeente, anna, 1)); f.Case != "agency" || !f.Emergency.Active {
+		t.Errorf("of colleagues' cases that with an emergency counts, not %q", f.Case)
+	}
 	q := ask(gemeente, anna, 1)
 	q.Case = "agency"
 	if f := w.facts(q); f.Case != "agency" || f.Relation.Case != broker.CaseAgency {
@@ -329,6 +332,7 @@ func TestUnknownIsForbidden(t *testing.T) {
 		{"by case", askCase(elders, anna, "c9"), askCase(elders, anna, "c1")},
 		{"by person in a case", working(ask(elders, anna, 9), "c9"), working(ask(elders, anna, 0), "c1")},
 		{"person not in the case", working(ask(gemeente, anna, 0), "c9"), working(ask(gemeente, anna, 5), "c1")},
+		{"a colleague's case", ask(gemeente, carla, 9), ask(gemeente, carla, 0)},
 		{"agency unknown", ask(vreemd, anna, 9), ask(vreemd, anna, 0)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

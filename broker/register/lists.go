@@ -60,7 +60,7 @@ func (r *Register) Cases() []CaseInfo {
 			ID: f.id, Kind: f.kind, Agency: f.agency, Municipality: f.municipality,
 			Workers: f.workers, Teams: f.teams, Coordinator: f.coordinator,
 			Persons: len(f.members), Closed: f.closed,
-			Emergency: f.emergency != nil && now.Before(f.emergency.until),
+			Emergency: f.inEmergency(now),
 		})
 	}
 	return out
