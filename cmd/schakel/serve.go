@@ -50,6 +50,9 @@ func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if err := store.Check(ctx); err != nil {
+		return err
+	}
 	if err := cfg.refuseAbsent(ctx, store); err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ type server struct {
 	cfg    serverConfig
 	desk   *desk
 	writer *audit.Writer
+	socket *socket.Listener
 	http   *http.Server
 	url    string
 
@@ -73,8 +74,12 @@ func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
 		return nil, err
 	}
 	s := &server{cfg: cfg, desk: d, failed: make(chan error, 4)}
-	if s.writer, err = audit.Open(ctx, d.writerConfig(cfg.writer, cfg.dir)); err != nil {
+	// Before the stream is claimed: a second start in the same folder must not push out the first and then fail.
+	if s.socket, err = socket.Listen(filepath.Join(cfg.dir, socketFile)); err != nil {
 		return nil, err
+	}
+	if s.writer, err = audit.Open(ctx, d.writerConfig(cfg.writer, cfg.dir)); err != nil {
+		return nil, errors.Join(err, s.socket.Close())
 	}
 	s.url = "http://" + cfg.listener.Addr().String()
 	if cfg.tls != nil {
@@ -90,7 +95,7 @@ func (s *server) serve(ctx context.Context) error {
 	g, err := s.gateway()
 	if err != nil {
 		s.stop()
-		return errors.Join(err, s.writer.Close(ctx))
+		return errors.Join(err, s.writer.Close(ctx), s.socket.Close())
 	}
 	s.http = g.Server("")
 	go func() {
@@ -98,7 +103,7 @@ func (s *server) serve(ctx context.Context) error {
 			s.failed <- err
 		}
 	}()
-	s.wait.Go(func() { s.failed <- socket.Serve(s.background, filepath.Join(s.cfg.dir, socketFile), s.cfg.store) })
+	s.wait.Go(func() { s.failed <- s.socket.Serve(s.background, s.cfg.store) })
 	s.wait.Go(func() { s.failed <- s.desk.register.Follow(s.background) })
 	s.wait.Go(func() {
 		s.cfg.ring.Watch(s.background, time.Second, func(err error) { s.cfg.log.Error("key ring not taken up", "error", err) })

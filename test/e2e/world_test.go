@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -35,6 +36,9 @@ type world struct {
 	output  syncBuffer     // what the process wrote
 	town    *agencies.Town // on Redis; on bolt the agencies live in the demo's process
 	redis   *redistest.Server
+
+	adjust func(config map[string]any) // changes what `schakel serve` is configured with; may be nil
+	client *http.Client                // that trusts the server
 }
 
 // startBolt starts `schakel demo`.
@@ -50,7 +54,7 @@ func startBolt(t testing.TB, w *world) {
 func startRedis(t testing.TB, w *world) {
 	w.redis = redistest.Start(t)
 	var err error
-	if w.town, err = agencies.Start(agencies.Config{People: w.people}); err != nil {
+	if w.town, err = agencies.Start(agencies.Config{People: w.people, Patience: 2 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(w.dir, 0o700); err != nil {
@@ -79,6 +83,13 @@ func startRedis(t testing.TB, w *world) {
 			"key": string(a.Key), "fields": fields, "headerFiles": map[string]any{"X-API-KEY": header}})
 	}
 	config["sources"] = sources
+	if w.adjust != nil {
+		w.adjust(config)
+	}
+	if config["tls"] != nil {
+		url = "https" + strings.TrimPrefix(url, "http")
+		config["audience"] = url
+	}
 	data, err := yaml.Marshal(config)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +126,7 @@ func (w *world) run(t testing.TB, args ...string) {
 	deadline := time.Now().Add(60 * time.Second)
 	for time.Now().Before(deadline) {
 		if info, err := w.info(); err == nil && info.Server != "" {
-			if resp, err := http.Get(info.Server + "/readyz"); err == nil {
+			if resp, err := w.http().Get(info.Server + "/readyz"); err == nil {
 				_ = resp.Body.Close()
 				if resp.StatusCode == http.StatusOK {
 					return
@@ -126,6 +137,13 @@ func (w *world) run(t testing.TB, args ...string) {
 	}
 	w.stop(t)
 	t.Fatalf("not ready in time:\n%s", out.String())
+}
+
+func (w *world) http() *http.Client {
+	if w.client != nil {
+		return w.client
+	}
+	return http.DefaultClient
 }
 
 func (w *world) stop(t testing.TB) {
