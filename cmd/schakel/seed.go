@@ -207,9 +207,10 @@ func (s *seeder) households() {
 		if i%3 == 0 {
 			s.special(c, bsns, register.KindSignal, "signaal", "medewerker-vroegsignalering", i)
 			rent := s.special(c, bsns, register.KindClaim, "vordering-huur", "medewerker-sociale-incasso", i)
-			s.special(c, bsns, register.KindClaim, "vordering-belasting", "medewerker-invordering", i)
+			tax := s.special(c, bsns, register.KindClaim, "vordering-belasting", "medewerker-invordering", i)
 			if i%2 == 1 {
 				s.give(rent, h, register.KindConsent, "schulden", "woningcorporatie", "ontruiming-voorkomen")
+				s.give(tax, h, register.KindConsent, "schulden", "belastingdienst", "invordering-opschorten")
 			}
 		}
 		if i%2 == 1 {
@@ -296,9 +297,12 @@ func (s *seeder) holders(h agencies.Household) []register.Holder {
 	return out
 }
 
-// consent: the reference person lets the municipality hear from mental health care.
+// consent: the reference person lets the municipality hear from mental health and social care, and the clinic know how
+// to reach the household.
 func (s *seeder) consent(c register.Case, h agencies.Household) {
-	s.give(c, h, register.KindRelease, "ggz", "gemeente", "ontruiming-voorkomen", "wmo-onderzoek")
+	s.give(c, h, register.KindRelease, "ggz", "gemeente", "ontruiming-voorkomen", "wmo-onderzoek", "jeugdhulp-toegang")
+	s.give(c, h, register.KindRelease, "wmo", "gemeente", "ontruiming-voorkomen", "schuldhulp-uitvoering")
+	s.give(c, h, register.KindConsent, "contact", "ggz-aanbieder", "behandeling-afstemmen")
 }
 
 // give records a consent of the reference person, if that is an adult.
