@@ -6,6 +6,6 @@
 //
 // The package refuses to hand a private key out: a Signer signs, the Ring wraps, seals and computes. It refuses any
 // algorithm but ES256, EdDSA and PS256, a file that others may read, and a ring older than the one in use. It does
-// not know what is signed: that is broker/seal. It imports broker for its identifiers, and broker/journal for what a key store answers; seal and cmd may import it, and
-// everything else reaches a ring through an interface of its own.
+// not know what is signed: that is broker/seal. It imports broker for its identifiers, and broker/journal for what a key
+// store answers; seal and cmd may import it, and everything else reaches a ring through an interface of its own.
 package keys
