@@ -39,7 +39,7 @@ func (a *asker) tokenFlags(c *cobra.Command) {
 	f.StringVar(&a.keyFile, "key", "", "file with the agency's private key (JWK); default: agencies/OIN.jwk in the data folder")
 	f.StringVar(&a.server, "server", "", "URL of Schakel; default: the demo's in the data folder, or http://127.0.0.1:8080")
 	f.StringVar(&a.audience, "audience", "", "what the server calls itself in tokens; default: its URL")
-	f.DurationVar(&a.lifetime, "lifetime", 300*time.Second, "how long the token is good, at most 300s")
+	f.DurationVar(&a.lifetime, "lifetime", maxLifetime, "how long the token is good, at most 300s")
 	a.tls.flags(c)
 	dataFlag(c, &a.data)
 	for _, name := range []string{"agency", "worker", "role"} {
@@ -113,6 +113,9 @@ func (a *asker) token() (string, error) {
 	if err != nil {
 		return "", &exitError{exitUsage, fmt.Errorf("--agency: %w", err)}
 	}
+	if a.lifetime <= 0 || a.lifetime > maxLifetime {
+		return "", &exitError{exitUsage, errors.New("--lifetime is at most 300s")}
+	}
 	signer, err := agencySigner(a.data, a.keyFile, oin)
 	if err != nil {
 		return "", err
@@ -156,6 +159,9 @@ func (a *asker) requestBody() ([]byte, error) {
 	return json.Marshal(body)
 }
 
+// maxLifetime is what a server accepts of a token.
+const maxLifetime = 300 * time.Second
+
 // maxAnswer bounds what is read of a server's answer.
 const maxAnswer = 4 << 20
 
@@ -181,10 +187,9 @@ func (a *asker) ask(ctx context.Context, out io.Writer) error {
 	if evidence.Signature == "" && evidence.Compact == "" {
 		return unsigned(status, evidence.Body)
 	}
+	var unsaved error // said at the end: the answer was recorded, and is shown all the same
 	if a.save != "" {
-		if err := saveEvidence(a.save, evidence); err != nil {
-			return err
-		}
+		unsaved = saveEvidence(a.save, evidence)
 	}
 	jwks, err := get(ctx, client, a.server+"/.well-known/jwks.json", "")
 	if err != nil {
@@ -199,7 +204,7 @@ func (a *asker) ask(ctx context.Context, out io.Writer) error {
 	} else {
 		err = a.show(ctx, client, out, verified)
 	}
-	if err == nil && verified.Kind == seal.Refusal {
+	if err = errors.Join(err, unsaved); err == nil && verified.Kind == seal.Refusal {
 		return &exitError{code: exitRefused}
 	}
 	return err

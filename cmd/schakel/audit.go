@@ -86,7 +86,11 @@ recorded it, the signed heads on this machine, and the receipts given. Exit code
 			}
 			defer func() { _ = store.Close() }()
 			cfg := audit.VerifyConfig{Store: store}
-			if err := w.anchors(&cfg, receipts); err != nil {
+			ring, err := w.openRing()
+			if err != nil {
+				_, _ = fmt.Fprintln(c.ErrOrStderr(), "the signed heads on this machine are not checked:", err)
+			}
+			if err := w.anchors(&cfg, ring, receipts); err != nil {
 				return err
 			}
 			if !asJSON {
@@ -113,11 +117,8 @@ recorded it, the signed heads on this machine, and the receipts given. Exit code
 }
 
 // anchors gathers what the log is held against: signed heads on this machine, and receipts of kept answers.
-func (w *where) anchors(cfg *audit.VerifyConfig, receipts []string) error {
-	var ring *keys.Ring
-	if opened, err := w.openRing(); err == nil {
-		ring = opened
-	}
+// Without the ring (nil) signatures can't be checked, and the chain is all there is.
+func (w *where) anchors(cfg *audit.VerifyConfig, ring *keys.Ring, receipts []string) error {
 	if w.data != "" && ring != nil {
 		heads, err := audit.ReadHeads(filepath.Join(w.data, headsFolder), "")
 		if err != nil {

@@ -115,6 +115,9 @@ func (w *where) policyFiles(c *cobra.Command, args []string) (map[string][]byte,
 
 // policyFolder reads the Rego and JSON files of a folder.
 func policyFolder(dir string) (map[string][]byte, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("read policy folder: %w", err)
+	}
 	files := map[string][]byte{}
 	root := os.DirFS(dir)
 	err := fs.WalkDir(root, ".", func(path string, e fs.DirEntry, err error) error {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -253,7 +254,16 @@ func readStrict(c *cobra.Command, file string, v any) error {
 	}
 	d := json.NewDecoder(in)
 	d.DisallowUnknownFields()
-	return d.Decode(v)
+	if err := d.Decode(v); err != nil {
+		if errors.Is(err, io.EOF) {
+			return errors.New("it is empty; --help shows what belongs in it")
+		}
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more after it; give one at a time")
+	}
+	return nil
 }
 
 func convert[T ~string](in []string) []T {
