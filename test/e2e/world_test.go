@@ -194,7 +194,7 @@ func (w *world) vars(t testing.TB) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := map[string]string{"SERVER": i.Server, "UNKNOWN_BSN": w.unknownBSN()}
+	v := map[string]string{"SERVER": i.Server, "UNKNOWN_BSN": w.unknownBSN(), "MUNICIPALITY": w.people.Municipality()}
 	for _, a := range i.Agencies {
 		switch a.Kind {
 		case "gemeente":
