@@ -1,0 +1,158 @@
+package fault
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/seal"
+)
+
+// clients ask without end, and keep every receipt that they get.
+type clients struct {
+	d      *deployment
+	dir    string // kept evidence, as `schakel audit verify --receipt` reads it
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
+
+	sent, refused503, unanswered, cut atomic.Int64
+
+	mu       sync.Mutex
+	receipts map[broker.Hash]int
+	strange  []string      // answers that should not be
+	slowest  time.Duration // of the 503s
+}
+
+// ask starts n clients. Each waits a moment between two questions, so that a test leaves the machine to others.
+func (d *deployment) ask(t *testing.T, n int, pause time.Duration) *clients {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	c := &clients{d: d, dir: t.TempDir(), cancel: cancel, receipts: map[broker.Hash]int{}}
+	for i := range n {
+		c.wait.Go(func() { c.run(ctx, i, n, pause) })
+	}
+	return c
+}
+
+func (c *clients) run(ctx context.Context, first, step int, pause time.Duration) {
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	for n := first; ctx.Err() == nil; n += step {
+		worker, question := c.d.question(n)
+		c.sent.Add(1)
+		// Not with ctx: what was asked is waited for, so that no receipt goes unseen.
+		h, err := c.d.post(context.WithoutCancel(ctx), client, c.d.tokens[worker], question)
+		if err != nil {
+			c.unanswered.Add(1)
+		} else {
+			c.keep(h)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (c *clients) keep(h held) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if h.signature == "" {
+		switch {
+		case h.status == http.StatusServiceUnavailable && h.code != "" && !h.cut:
+			c.refused503.Add(1)
+			c.slowest = max(c.slowest, h.took)
+		case h.status >= 500 && h.cut:
+			c.unanswered.Add(1)
+		default:
+			c.strange = append(c.strange, fmt.Sprintf("%d without a signature: %.300s", h.status, h.body))
+		}
+		return
+	}
+	hash, err := receiptOf(h.signature)
+	if err != nil {
+		c.strange = append(c.strange, err.Error())
+		return
+	}
+	c.receipts[hash]++
+	if h.cut { // the receipt is out, but without the body its signature can't be checked
+		c.cut.Add(1)
+		return
+	}
+	data, err := seal.Evidence{Body: h.body, Signature: h.signature}.Encode()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(c.dir, hash.String()+".json"), data, 0o600)
+	}
+	if err != nil {
+		c.strange = append(c.strange, err.Error())
+	}
+}
+
+// receiptOf reads the receipt in the protected header of a signature.
+func receiptOf(signature string) (broker.Hash, error) {
+	header, _, _ := strings.Cut(signature, ".")
+	data, err := base64.RawURLEncoding.DecodeString(header)
+	var h struct{ Receipt broker.Receipt }
+	if err == nil {
+		err = json.Unmarshal(data, &h)
+	}
+	if err == nil && h.Receipt.Hash == (broker.Hash{}) {
+		err = fmt.Errorf("a signature without a receipt")
+	}
+	return h.Receipt.Hash, err
+}
+
+func (c *clients) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.receipts)
+}
+
+// more waits until n more receipts were handed out: the deployment answers again, by itself.
+func (c *clients) more(t *testing.T, n int) time.Duration {
+	t.Helper()
+	began, before := time.Now(), c.count()
+	for c.count() < before+n {
+		if time.Since(began) > 30*time.Second || !c.d.alive() {
+			t.Fatalf("no recovery: %d receipts, %d × 503 since %v; ready %v; the gateway runs %v\n%s",
+				c.count()-before, c.refused503.Load(), time.Since(began), c.d.ready(), c.d.alive(), tail(c.d.output.String()))
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return time.Since(began)
+}
+
+// stop waits for the answers under way and tells what was strange.
+func (c *clients) stop(t *testing.T) {
+	t.Helper()
+	c.cancel()
+	c.wait.Wait()
+	for i, s := range c.strange {
+		if i == 5 {
+			t.Errorf("and %d more", len(c.strange)-i)
+			break
+		}
+		t.Errorf("an answer that should not be: %s", s)
+	}
+	for hash, n := range c.receipts {
+		if n > 1 {
+			t.Errorf("%d answers carry the receipt %s", n, hash)
+		}
+	}
+}
+
+func (c *clients) String() string {
+	return fmt.Sprintf("%d asked, %d receipts (%d cut off after the signature), %d × 503 (slowest %v), %d unanswered",
+		c.sent.Load(), c.count(), c.cut.Load(), c.refused503.Load(), c.slowest.Round(time.Millisecond), c.unanswered.Load())
+}

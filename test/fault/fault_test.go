@@ -1,0 +1,56 @@
+// Package fault breaks a real deployment while real clients ask, and holds what is left against every receipt that was
+// handed out: kills, a Redis that hangs, power loss, a journal that was wiped or put back, full disks. The server is the
+// real binary, the agencies speak HTTP, the journal is a real Redis or a bbolt file.
+//
+// A few rounds run with the other tests; `go test ./test/fault -run Killed -rounds 200 -timeout 0` runs many. Moments are
+// random from a seed that is printed; `-seed` repeats it, as far as processes let themselves be repeated.
+package fault
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+var (
+	rounds = flag.Int("rounds", 0, "rounds of kills; 0: a few")
+	seed   = flag.Uint64("seed", 20261124, "of the moments at which things are broken")
+
+	binary string
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "schakel-fault-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		binary = filepath.Join(dir, "schakel")
+		if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/schakel").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build schakel: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// chance gives the random moments of a test.
+type chance struct{ *rand.Rand }
+
+func newChance(t *testing.T) chance {
+	t.Helper()
+	t.Log("seed", *seed)
+	return chance{rand.New(rand.NewPCG(*seed, 0))}
+}
+
+func (c chance) between(low, high time.Duration) time.Duration {
+	return low + time.Duration(c.Int64N(int64(high-low)))
+}
