@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/redisstream"
 	"github.com/schakel/schakel/broker/source"
 	"github.com/schakel/schakel/broker/source/haalcentraal"
@@ -134,8 +135,25 @@ func parseConfig(data []byte) (*config, error) {
 	if c.TLS.Require && c.TLS.ClientCA == "" {
 		return nil, fmt.Errorf("tls: requireClientCertificate needs clientCA")
 	}
+	if !journal.ValidWriter(c.Writer) {
+		return nil, fmt.Errorf("writer: use lower case letters, digits and hyphens, such as gw1")
+	}
+	if c.Writer == adminWriter {
+		return nil, fmt.Errorf("writer: %s is the name that commands write under; choose another, such as gw1", adminWriter)
+	}
 	c.Limits.defaults()
-	return c, nil
+	return c, c.Limits.check()
+}
+
+// check refuses what would switch a bound off.
+func (l *limitsConfig) check() error {
+	for name, bad := range map[string]bool{"requestsPerSecond": l.RequestsPerSecond <= 0, "burst": l.Burst <= 0,
+		"sourceTimeout": l.SourceTimeout <= 0, "shutdownTimeout": l.ShutdownTimeout <= 0} {
+		if bad {
+			return fmt.Errorf("limits.%s must be above zero; leave it out for the default", name)
+		}
+	}
+	return nil
 }
 
 func (l *limitsConfig) defaults() {

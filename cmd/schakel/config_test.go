@@ -44,6 +44,10 @@ func TestConfigRefuses(t *testing.T) {
 		{"nothing", "", "missing: audience, data, keys.file, listen, redis.addresses, shard, writer"},
 		{"half a certificate", minimal + "tls: {certificate: a.pem}\n", "certificate and key go together"},
 		{"no roots for required certificates", minimal + "tls: {requireClientCertificate: true}\n", "needs clientCA"},
+		{"a bound switched off", minimal + "limits: {shutdownTimeout: -1s}\n", "limits.shutdownTimeout"},
+		{"a bound switched off", minimal + "limits: {burst: -1}\n", "limits.burst"},
+		{"a writer that is no name", strings.Replace(minimal, "gw1", "'gw 1'", 1), "writer:"},
+		{"the writer of commands", strings.Replace(minimal, "gw1", "admin", 1), "choose another"},
 		{"no YAML", "\t{", ""},
 	} {
 		_, err := parseConfig([]byte(c.text))

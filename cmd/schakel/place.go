@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -274,13 +275,18 @@ const adminWriter = "admin"
 
 // change makes register changes from the command line, as one administrator at a time.
 func (w *where) change(ctx context.Context, commands ...register.Command) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	release, err := w.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	d, err := w.openDesk(ctx, false)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = d.store.Close() }()
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
 	cfg := d.writerConfig(adminWriter, w.data)
 	if w.data == "" {
 		cfg.HeadsDir = ""
@@ -291,6 +297,28 @@ func (w *where) change(ctx context.Context, commands ...register.Command) error 
 	}
 	err = d.register.DoAll(ctx, appender(writer), register.Operator{Name: operator()}, commands)
 	return errors.Join(err, writer.Close(ctx))
+}
+
+// turn waits until no other command in this data folder changes the register: two at once would push each other out of
+// their stream, which is safe but leaves one of them in doubt. Commands on other machines still can.
+func (w *where) turn(ctx context.Context) (release func(), err error) {
+	if _, err := os.Stat(w.data); err != nil { // no folder: opening the journal says what to do
+		return func() {}, nil
+	}
+	f, err := os.OpenFile(filepath.Join(w.data, "admin.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("wait for other commands: %w", err)
+	}
+	for {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+			return func() { _ = f.Close() }, nil // which lets go of the lock
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(errors.New("another command changes the register, and does not end; try again"), f.Close())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // operator names who gives a command in the record of it: $SCHAKEL_OPERATOR, or the account.
