@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -232,7 +231,7 @@ type guideWriter struct {
 }
 
 func (g *guideWriter) Write(p []byte) (int, error) {
-	if strings.Contains(fmt.Sprintf("%s", p), "Ctrl-C") {
+	if bytes.Contains(p, []byte("Ctrl-C")) {
 		g.once.Do(func() { close(g.ready) })
 	}
 	return len(p), nil
