@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,6 +41,9 @@ type config struct {
 	TLS    tlsConfig      `yaml:"tls"`
 	Limits limitsConfig   `yaml:"limits"`
 	Source []sourceConfig `yaml:"sources"`
+
+	// MetricsFrom lists the networks (10.1.0.0/16) that may read /metrics besides this machine. Others get 404.
+	MetricsFrom []string `yaml:"metricsFrom"`
 }
 
 // keysConfig says where the key ring is. The passphrase comes from a file, or from $SCHAKEL_PASSPHRASE.
@@ -55,9 +59,12 @@ type redisConfig struct {
 	Cluster      bool     `yaml:"cluster"`      // Addresses are nodes of a Redis Cluster
 	Username     string   `yaml:"username"`     //
 	PasswordFile string   `yaml:"passwordFile"` // or $SCHAKEL_REDIS_PASSWORD
-	TLS          bool     `yaml:"tls"`
-	CA           string   `yaml:"ca"`           // roots to trust, PEM; the system's when absent
-	WaitReplicas int      `yaml:"waitReplicas"` // replicas that must hold an event before it counts
+	// SentinelUsername and SentinelPasswordFile are for the Sentinels themselves.
+	SentinelUsername     string `yaml:"sentinelUsername"`
+	SentinelPasswordFile string `yaml:"sentinelPasswordFile"`
+	TLS                  bool   `yaml:"tls"`
+	CA                   string `yaml:"ca"`           // roots to trust, PEM; the system's when absent
+	WaitReplicas         int    `yaml:"waitReplicas"` // replicas that must hold an event before it counts
 }
 
 // tlsConfig is the public listener's. Without a certificate it is plain HTTP, for behind a terminating proxy on the same
@@ -141,6 +148,9 @@ func parseConfig(data []byte) (*config, error) {
 	if c.Writer == adminWriter {
 		return nil, fmt.Errorf("writer: %s is the name that commands write under; choose another, such as gw1", adminWriter)
 	}
+	if _, err := c.metricsFrom(); err != nil {
+		return nil, err
+	}
 	c.Limits.defaults()
 	return c, c.Limits.check()
 }
@@ -165,7 +175,7 @@ func (l *limitsConfig) defaults() {
 
 // resolve makes paths absolute, relative to the file's folder.
 func (c *config) resolve(dir string) {
-	paths := []*string{&c.Data, &c.Keys.File, &c.Keys.PassphraseFile, &c.Redis.PasswordFile, &c.Redis.CA, &c.TLS.Certificate,
+	paths := []*string{&c.Data, &c.Keys.File, &c.Keys.PassphraseFile, &c.Redis.PasswordFile, &c.Redis.SentinelPasswordFile, &c.Redis.CA, &c.TLS.Certificate,
 		&c.TLS.Key, &c.TLS.ClientCA}
 	for i := range c.Source {
 		s := &c.Source[i]
@@ -224,6 +234,19 @@ func (s sourceConfig) holder() (source.Holder, error) {
 		err = fmt.Errorf("protocol must be haalcentraal or rest")
 	}
 	return source.Holder{OIN: oin, Source: src}, err
+}
+
+// metricsFrom gives this machine and the networks of MetricsFrom.
+func (c *config) metricsFrom() ([]netip.Prefix, error) {
+	out := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	for i, s := range c.MetricsFrom {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("metricsFrom[%d]: a network is written as 10.1.0.0/16", i)
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // secretFile reads a secret without its trailing newline. The error names the file, never what stands in it.
@@ -296,6 +319,14 @@ func (c redisConfig) options(shard string) (redisstream.Config, error) {
 			return out, fmt.Errorf("redis: passwordFile: %w", err)
 		}
 		out.Password = password
+	}
+	out.SentinelUsername = c.SentinelUsername
+	if c.SentinelPasswordFile != "" {
+		password, err := secretFile(c.SentinelPasswordFile)
+		if err != nil {
+			return out, fmt.Errorf("redis: sentinelPasswordFile: %w", err)
+		}
+		out.SentinelPassword = password
 	}
 	if c.TLS || c.CA != "" {
 		t, err := clientTLS("", "", c.CA)

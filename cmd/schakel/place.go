@@ -266,7 +266,11 @@ func (d *desk) verifyHead(signature string) (audit.Head, error) {
 // appender lets the register record its changes in a writer's stream.
 func appender(w *audit.Writer) register.Appender {
 	return func(ctx context.Context, after journal.Head, entries []journal.Entry, kind string, staff broker.Staff) (journal.Outcome, error) {
-		return w.Change(ctx, audit.Change{After: after, Entries: entries, Kind: kind, Staff: staff})
+		outcome, err := w.Change(ctx, audit.Change{After: after, Entries: entries, Kind: kind, Staff: staff})
+		if err != nil && !errors.Is(err, audit.ErrUnknown) {
+			err = fmt.Errorf("%w: %w", register.ErrNotMade, err)
+		}
+		return outcome, err
 	}
 }
 

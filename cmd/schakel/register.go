@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -68,29 +69,56 @@ func (r *registry) list(c *cobra.Command, header string, get func(*register.Regi
 	return t.Flush()
 }
 
+// known gives what is known of an agency; nothing of one that is not.
+func (r *registry) known(c *cobra.Command, oin broker.OIN) (broker.Agency, error) {
+	d, err := r.openDesk(c.Context(), true)
+	if err != nil {
+		return broker.Agency{}, err
+	}
+	defer func() { _ = d.store.Close() }()
+	a, _ := d.register.Agency(oin)
+	return a, nil
+}
+
+func replace[T any](given bool, to *T, v T) {
+	if given {
+		*to = v
+	}
+}
+
 func (r *registry) agency() *cobra.Command {
 	c := &cobra.Command{Use: "agency", Short: "Agencies, their keys and teams"}
 	var a broker.Agency
 	var oin, kind, key, encryption string
 	var mandates, roles []string
-	add := &cobra.Command{Use: "add --oin OIN --name NAME --kind KIND", Short: "Add an agency, or replace what is known of it", Args: cobra.NoArgs,
+	add := &cobra.Command{Use: "add --oin OIN --name NAME --kind KIND", Short: "Add an agency, or change what is known of it", Args: cobra.NoArgs,
+		Long: "Adds an agency. Of one that is known, only what is given changes; its other keys, roles and mandates stay.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			a.OIN, a.Kind, a.Mandates, a.Roles = broker.OIN(oin), broker.AgencyKind(kind), convert[broker.Mandate](mandates), convert[broker.Role](roles)
+			known, err := r.known(c, broker.OIN(oin))
+			if err != nil {
+				return err
+			}
+			given := c.Flags().Changed
+			known.OIN = broker.OIN(oin)
+			replace(given("name"), &known.Name, a.Name)
+			replace(given("kind"), &known.Kind, broker.AgencyKind(kind))
+			replace(given("mandate"), &known.Mandates, convert[broker.Mandate](mandates))
+			replace(given("municipality"), &known.Municipality, a.Municipality)
+			replace(given("role"), &known.Roles, convert[broker.Role](roles))
+			replace(given("certificate"), &known.Certificate, a.Certificate)
 			if key != "" {
 				k, err := readAgencyKey(key)
 				if err != nil {
 					return err
 				}
-				a.Keys = []broker.AgencyKey{k}
+				known.Keys = append(slices.DeleteFunc(slices.Clone(known.Keys), func(o broker.AgencyKey) bool { return o.ID == k.ID }), k)
 			}
 			if encryption != "" {
-				data, err := os.ReadFile(encryption)
-				if err != nil {
+				if known.EncryptionKey, err = os.ReadFile(encryption); err != nil {
 					return fmt.Errorf("read encryption key: %w", err)
 				}
-				a.EncryptionKey = data
 			}
-			return r.change(c, "agency "+oin+" added", register.AddAgency{Agency: a})
+			return r.change(c, "agency "+oin+" added", register.AddAgency{Agency: known})
 		}}
 	f := add.Flags()
 	f.StringVar(&oin, "oin", "", "OIN, 20 digits")

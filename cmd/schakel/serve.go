@@ -61,8 +61,13 @@ func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = listener.Close() }()
+	metricsFrom, err := cfg.metricsFrom()
+	if err != nil {
+		return err
+	}
 	s, err := newServer(ctx, serverConfig{store: store, ring: ring, sources: sources, dir: cfg.Data, writer: cfg.Writer,
-		listener: listener, audience: cfg.Audience, tls: tlsConfig, require: cfg.TLS.Require, limits: cfg.Limits, log: log})
+		listener: listener, audience: cfg.Audience, tls: tlsConfig, require: cfg.TLS.Require, limits: cfg.Limits, log: log,
+		metricsFrom: metricsFrom})
 	if err != nil {
 		return err
 	}

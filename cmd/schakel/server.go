@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"runtime/debug"
 	"sync"
@@ -38,6 +39,8 @@ type serverConfig struct {
 	require  bool // every token must be bound to a client certificate
 	limits   limitsConfig
 	log      *slog.Logger
+
+	metricsFrom []netip.Prefix // networks that may read /metrics; nil is this machine
 }
 
 // server is one gateway: register view, writer, broker and listeners, wired.
@@ -163,7 +166,9 @@ func (s *server) gateway() (*gateway.Gateway, error) {
 	}
 	return gateway.New(gateway.Config{
 		Broker: b, JWKS: func() []byte { return s.cfg.ring.JWKS(keys.Answers) }, Ready: s.ready, Log: s.cfg.log,
-		Version: version(), TLS: s.cfg.tls,
+		Version: version(), TLS: s.cfg.tls, MetricsFrom: s.cfg.metricsFrom,
+		// Two rounds of questions, and the record: the connection must last longer than what is done for it.
+		RequestTimeout: 2*s.cfg.limits.SourceTimeout + 10*time.Second,
 	})
 }
 
