@@ -29,6 +29,10 @@ func (w *Writer) run() {
 			if !w.check() {
 				return
 			}
+		case <-w.doubt:
+			if !w.check() {
+				return
+			}
 		default:
 		}
 		if w.carry == nil {
@@ -40,6 +44,11 @@ func (w *Writer) run() {
 				}
 				w.carry = it
 			case <-check.C:
+				if !w.check() {
+					return
+				}
+				continue
+			case <-w.doubt:
 				if !w.check() {
 					return
 				}
@@ -241,7 +250,7 @@ func (w *Writer) attempt(ctx context.Context, b journal.Batch) (journal.Outcome,
 	return "", errors.New("append: the store gave an unknown outcome")
 }
 
-// check looks at the store each minute, with no append in flight. It returns when all is well, or false when the writer
+// check looks at the store each minute and when in doubt, with no append in flight. It returns when all is well, or false when the writer
 // must end.
 func (w *Writer) check() bool {
 	for wait := firstBackoff; ; wait = min(2*wait, lastBackoff) {

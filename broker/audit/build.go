@@ -118,6 +118,12 @@ func (w *Writer) seal(ctx context.Context, keyID, context string, v any) (keys.P
 	}
 	part, err := w.cfg.Vault.Seal(ctx, keyID, context, plain)
 	if err != nil {
+		// The vault's keys stand in the same store. Where every event needs a new key no append would ever find out that
+		// the store restarted, and nobody would be told that it must be taken up again.
+		select {
+		case w.doubt <- struct{}{}:
+		default:
+		}
 		return keys.Part{}, unavailable(codeJournal, fmt.Errorf("encrypt %s part: %w", context, err))
 	}
 	return part, nil

@@ -36,7 +36,7 @@ func Open(ctx context.Context, c Config) (*Writer, error) {
 	}
 	w := &Writer{
 		cfg: c, stream: journal.Audit(c.Writer), queue: make(chan *item, c.Queue),
-		ended: make(chan struct{}), fenced: make(chan struct{}),
+		ended: make(chan struct{}), fenced: make(chan struct{}), doubt: make(chan struct{}, 1),
 	}
 	if err := c.Store.Check(ctx); err != nil {
 		return fail(err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/keys"
 )
 
 // TestAmbiguousAppend: an append with an unknown outcome is sent again with the same bytes (the store checks that), and
@@ -235,6 +236,53 @@ func TestUnsafeStore(t *testing.T) {
 			t.Errorf("%d events, want 4", got)
 		}
 	})
+}
+
+// TestUnsafeForKeys: a store that restarted refuses new data keys before any append is tried. The writer must find out by
+// that, and tell, or nobody would ever take the store up again.
+func TestUnsafeForKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		var restarted atomic.Bool
+		check := func() error {
+			if restarted.Load() {
+				return fmt.Errorf("another run id: %w", journal.ErrUnsafe)
+			}
+			return nil
+		}
+		s.check = check
+		c := config(s, "gw", &storeView{s: s})
+		c.Vault = newVault(guardedKeys{s, check})
+		w := open(t, c)
+		restarted.Store(true)
+		_, err := w.Append(t.Context(), disclosureEvent(1))
+		wantCode(t, err, "journal-unavailable")
+		time.Sleep(100 * time.Millisecond)
+		wantCode(t, w.Healthy(), "store-unsafe")
+		restarted.Store(false) // taken up
+		time.Sleep(lastBackoff + 100*time.Millisecond)
+		if err := w.Healthy(); err != nil {
+			t.Error(err)
+		}
+		if _, err := w.Append(t.Context(), disclosureEvent(2)); err != nil {
+			t.Error(err)
+		}
+		mustClose(t, w)
+		wantWhole(t, s)
+	})
+}
+
+// guardedKeys looks at the server before it writes, as redisstream does.
+type guardedKeys struct {
+	keys.KeyStore
+	check func() error
+}
+
+func (g guardedKeys) PutKey(ctx context.Context, id string, wrapped []byte) ([]byte, error) {
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	return g.KeyStore.PutKey(ctx, id, wrapped)
 }
 
 func TestCloseGivesUp(t *testing.T) {

@@ -70,6 +70,9 @@ type Writer struct {
 	fenced chan struct{}
 	heads  sync.WaitGroup
 
+	// doubt asks the batcher to look at the store before the minute is over.
+	doubt chan struct{}
+
 	queueMu sync.RWMutex // held for writing to close the queue
 	queue   chan *item
 	closed  bool

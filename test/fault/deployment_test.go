@@ -98,7 +98,7 @@ func onRedis(t *testing.T, redis *redistest.Server) *deployment {
 		"shard": d.shard, "writer": d.writer, "listen": listen, "audience": "http://" + listen, "data": ".",
 		"keys":   map[string]any{"file": "keys.jwe", "passphraseFile": "passphrase"},
 		"redis":  map[string]any{"addresses": []string{redis.Addr}},
-		"limits": map[string]any{"requestsPerSecond": 100_000, "burst": 100_000}, "sources": sources,
+		"limits": map[string]any{"requestsPerSecond": 100_000, "burst": 100_000, "shutdownTimeout": "2s"}, "sources": sources,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -114,3 +114,22 @@ func TestKilledOnBolt(t *testing.T) {
 	d.end(t)
 	t.Logf("%d receipts", receipts)
 }
+
+// TestRedisRestartsUnseen restarts Redis while nobody asks anything. The first questions after that are about households
+// that need data keys of their own, so that keys are the first thing the gateway wants to write.
+func TestRedisRestartsUnseen(t *testing.T) {
+	d := onRedis(t, redistest.Start(t))
+	log := &reader{d: d}
+	log.next(t)
+	d.redis.Restart(t)
+	c := d.ask(t, 2, 100*time.Millisecond)
+	back := c.more(t, 1)
+	c.stop(t)
+	if back > 5*time.Second {
+		t.Errorf("the first answer came after %v; ready %v", back, d.ready())
+	}
+	log.next(t).crashes(t, 0)
+	d.clean(t, c.dir)
+	d.end(t)
+	t.Logf("%v; the first answer after %v", c, back)
+}

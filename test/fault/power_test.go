@@ -1,0 +1,163 @@
+package fault
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/schakel/schakel/broker/journal/redisstream/redistest"
+)
+
+// TestPowerLoss cuts the append-only file off at what Redis had synced when it died: what a machine without power has
+// kept at the least. With appendfsync always every receipt must still be there. With everysec, which the gateway refuses
+// to begin with and which is set behind its back here, receipts must be missing: that shows that this test can tell.
+func TestPowerLoss(t *testing.T) {
+	for _, policy := range []string{"always", "everysec"} {
+		t.Run(policy, func(t *testing.T) {
+			redis, trace := tracedRedis(t)
+			d := onRedis(t, redis)
+			warm := d.ask(t, 4, lead)
+			warm.more(t, 50)
+			warm.stop(t)
+			if answer := redisDo(t, redis, "CONFIG SET appendfsync "+policy); !strings.HasPrefix(answer, "+OK") {
+				t.Fatal(answer)
+			}
+			c := d.ask(t, 4, lead)
+			c.more(t, 200)
+			redis.Kill(t)
+			if policy == "everysec" { // else it goes on, and Redis alone loses power
+				d.kill(t)
+				c.stop(t)
+			}
+			written, synced := trace.cut(t)
+			redis.Restart(t)
+			if policy == "everysec" {
+				d.start(t)
+				d.waitReady(t)
+			} else {
+				c.more(t, 20)
+				c.stop(t)
+			}
+			t.Logf("%v; the file had %d bytes, of which %d synced", c, written, synced)
+			before, after := d.verify(t, warm.dir), d.verify(t, c.dir)
+			if before.Receipts != len(warm.receipts) { // the setting changed after these
+				t.Errorf("%d of %d receipts from before", before.Receipts, len(warm.receipts))
+			}
+			missing := len(c.receipts) - after.Receipts
+			t.Logf("%d of %d receipts are gone", missing, len(c.receipts))
+			switch {
+			case policy == "always" && (!after.OK || missing != 0):
+				t.Errorf("faults %v", after.Faults)
+			case policy == "everysec" && (missing == 0 || !after.has("receipt", "no event has the hash")):
+				t.Errorf("the test does not see a loss: faults %v", after.Faults)
+			}
+			d.end(t)
+		})
+	}
+}
+
+// trace is what strace tells of a Redis.
+type trace struct{ file, dir string }
+
+// tracedRedis starts a Redis under strace, which notes each write and sync. strace stands behind the process (-D), so
+// that a signal to it reaches Redis itself.
+func tracedRedis(t *testing.T) (*redistest.Server, trace) {
+	t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Fatal("strace is missing: install it (Debian: apt-get install strace) and run the test again")
+	}
+	real, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatal("redis-server is missing: install it (Debian: apt-get install redis-server) and run the test again")
+	}
+	dir := t.TempDir()
+	tr := trace{file: filepath.Join(dir, "trace")}
+	// A second start must not write over the first one's notes.
+	script := fmt.Sprintf("#!/bin/sh\nif [ -e '%[1]s' ]; then exec '%[3]s' \"$@\"; fi\n"+
+		"exec '%[2]s' -D -f -y -s 0 -e trace=write,writev,pwrite64,fsync,fdatasync,ftruncate -e signal=none -o '%[1]s' '%[3]s' \"$@\"\n", tr.file, strace, real)
+	if err := os.WriteFile(filepath.Join(dir, "redis-server"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	s := redistest.Start(t)
+	tr.dir = s.Dir
+	return s, tr
+}
+
+var (
+	call     = regexp.MustCompile(`^(\d+) +(\w+)\(\d+<([^>]*)>`)
+	resumed  = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>`)
+	returned = regexp.MustCompile(`= (\d+)$`)
+)
+
+// cut shortens the append-only file of a Redis that was killed to what it had synced, and tells both sizes. A sync covers
+// what had been written when it began.
+func (tr trace) cut(t *testing.T) (written, synced int64) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(tr.dir, "appendonlydir", "*.incr.aof"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("one append-only file expected: %v, %v", files, err)
+	}
+	f, err := os.Open(tr.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	type begun struct {
+		ours, write bool
+		covers      int64
+	}
+	open := map[string]begun{} // by thread
+	syncs := 0
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		line := lines.Text()
+		var thread string
+		var b begun
+		if m := call.FindStringSubmatch(line); m != nil {
+			thread, b = m[1], begun{ours: m[3] == files[0], write: strings.Contains(m[2], "write"), covers: written}
+			if b.ours && (m[2] == "ftruncate" || m[2] == "pwrite64") {
+				t.Fatalf("this test does not reckon with %s", line)
+			}
+			if strings.Contains(line, "<unfinished") {
+				open[thread] = b
+				continue
+			}
+		} else if m := resumed.FindStringSubmatch(line); m != nil {
+			thread = m[1]
+			b = open[thread]
+			delete(open, thread)
+		}
+		m := returned.FindStringSubmatch(strings.TrimRight(line, " "))
+		if !b.ours || m == nil {
+			continue
+		}
+		n, err := strconv.ParseInt(m[1], 10, 64)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case b.write:
+			written += n
+		default:
+			synced, syncs = max(synced, b.covers), syncs+1
+		}
+	}
+	info, err := os.Stat(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The last write may have been cut off by the kill before strace saw its end.
+	if info.Size() < written || syncs == 0 || synced == 0 {
+		t.Fatalf("strace saw %d bytes written and %d synced by %d calls; the file has %d", written, synced, syncs, info.Size())
+	}
+	if err := os.Truncate(files[0], synced); err != nil {
+		t.Fatal(err)
+	}
+	return info.Size(), synced
+}
