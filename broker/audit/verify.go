@@ -14,7 +14,7 @@ import (
 // can write the store can rewrite it from some event on and recompute every hash.
 type VerifyConfig struct {
 	Store      journal.Store
-	Heads      []SignedHead
+	Heads      []SignedHead                         // of each writer in the order in which they were signed, as ReadHeads gives them
 	VerifyHead func(signature string) (Head, error) // needed with Heads
 	Receipts   []broker.Receipt
 	Progress   func(stream journal.Stream, checked uint64) // now and then; may be nil

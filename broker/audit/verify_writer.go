@@ -14,26 +14,44 @@ import (
 type writerCheck struct {
 	place
 	writer  string
-	heads   map[journal.ID][]Head // not met yet
-	wrong   []wrongHead           // met, with another hash
-	matched journal.ID            // the last event a head matched
-	stopped bool                  // the last event was a stop
-	lost    []Range
+	heads   map[journal.ID][]givenHead // not met yet
+	wrong   []wrongHead                // met, with another hash
+	matched journal.ID                 // the last event a head matched
+	stopped bool                       // the last event was a stop
+	lost    []lostRange
 	since   uint64   // entries after the last anchored one
 	pending []uint64 // register entries recorded since
 }
 
+// givenHead is a head and its place among those given of this writer.
+type givenHead struct {
+	Head
+	n int
+}
+
 // wrongHead is a head whose event is another than the one it acknowledges.
 type wrongHead struct {
-	Head
+	givenHead
 	after journal.ID // the last event before it that a head matches
 }
 
+// lostRange is what a start event named as lost. A store that was put back to before an epoch gives that epoch's ids out
+// again, so the range excuses only heads signed before the first one that vouches for the start or what follows it.
+type lostRange struct {
+	Range
+	vouched bool
+	until   int // excuses heads before this one, where vouched
+}
+
+func (r lostRange) excuses(h givenHead) bool {
+	return !h.ID().Less(journal.ID(r.From)) && !journal.ID(r.To).Less(h.ID()) && (!r.vouched || h.n < r.until)
+}
+
 func newWriterCheck(v *verifier, writer string, heads []Head) *writerCheck {
-	w := &writerCheck{place: place{verifier: v}, writer: writer, heads: map[journal.ID][]Head{}}
+	w := &writerCheck{place: place{verifier: v}, writer: writer, heads: map[journal.ID][]givenHead{}}
 	w.report.Stream = journal.Audit(writer)
-	for _, h := range heads {
-		w.heads[h.ID()] = append(w.heads[h.ID()], h)
+	for n, h := range heads {
+		w.heads[h.ID()] = append(w.heads[h.ID()], givenHead{h, n})
 	}
 	return w
 }
@@ -128,8 +146,8 @@ func (w *writerCheck) start(ev Event) {
 	}
 	for _, r := range s.Lost {
 		w.fault(FaultLost, w.report.Stream, journal.ID(r.From), "events up to %s were acknowledged and then lost, says %s", r.To, ev.ID)
+		w.lost = append(w.lost, lostRange{Range: r})
 	}
-	w.lost = append(w.lost, s.Lost...)
 }
 
 // records notes which register entries an event recorded.
@@ -161,6 +179,11 @@ func (w *writerCheck) anchor(e journal.Entry, intact bool) {
 		if intact && h.Hash == e.Hash {
 			anchored, w.matched = true, e.ID
 			w.verifier.report.Heads++
+			for i := range w.lost {
+				if l := &w.lost[i]; !l.vouched {
+					l.vouched, l.until = true, h.n
+				}
+			}
 		} else {
 			w.wrong = append(w.wrong, wrongHead{h, w.matched})
 		}
@@ -183,13 +206,15 @@ func (w *writerCheck) anchor(e journal.Entry, intact bool) {
 // finish judges the heads that match no event.
 func (w *writerCheck) finish() {
 	w.report.Unanchored = w.since
-	var missing []Head
+	var missing []givenHead
 	for _, heads := range w.heads {
 		missing = append(missing, heads...)
 	}
-	named := func(h Head) bool { return within(h.ID(), w.lost) } // a start event named it as lost
+	named := func(h givenHead) bool { // a start event named it as lost
+		return slices.ContainsFunc(w.lost, func(r lostRange) bool { return r.excuses(h) })
+	}
 	missing = slices.DeleteFunc(missing, named)
-	wrong := slices.DeleteFunc(w.wrong, func(h wrongHead) bool { return named(h.Head) })
+	wrong := slices.DeleteFunc(w.wrong, func(h wrongHead) bool { return named(h.givenHead) })
 	if len(wrong) > 0 {
 		h := wrong[0] // the first met
 		w.fault(FaultAltered, w.report.Stream, h.ID(),
@@ -197,7 +222,7 @@ func (w *writerCheck) finish() {
 			h.Time.Format(time.RFC3339), orStart(h.after))
 	}
 	if len(missing) > 0 {
-		h := slices.MaxFunc(missing, func(a, b Head) int {
+		h := slices.MaxFunc(missing, func(a, b givenHead) int {
 			return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Seq, b.Seq))
 		})
 		next := missingAfter(w.last.ID, h.ID())
@@ -208,13 +233,4 @@ func (w *writerCheck) finish() {
 			"the end of the stream is not there: the head signed at %s acknowledges events up to %s",
 			h.Time.Format(time.RFC3339), h.ID())
 	}
-}
-
-func within(id journal.ID, ranges []Range) bool {
-	for _, r := range ranges {
-		if !id.Less(journal.ID(r.From)) && !journal.ID(r.To).Less(id) {
-			return true
-		}
-	}
-	return false
 }
