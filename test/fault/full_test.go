@@ -37,6 +37,7 @@ func (c *clients) refused(t *testing.T) {
 
 // TestBoltFull: the file of the embedded journal can't grow, as on a full disk. Then it can again.
 func TestBoltFull(t *testing.T) {
+	t.Parallel()
 	d := onBolt(t)
 	log := &reader{d: d}
 	log.next(t)
@@ -66,6 +67,7 @@ func TestBoltFull(t *testing.T) {
 
 // TestRedisOutOfMemory: Redis refuses every write, and says so. Then it has room again.
 func TestRedisOutOfMemory(t *testing.T) {
+	t.Parallel()
 	redis := redistest.Start(t)
 	d := onRedis(t, redis)
 	log := &reader{d: d}
@@ -89,6 +91,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 // TestRedisDiskFull: Redis can't write its append-only file. With appendfsync always it ends then, and whatever watches
 // over it starts it again: in vain while the disk is full. The gateway goes on by itself once there is room.
 func TestRedisDiskFull(t *testing.T) {
+	t.Parallel()
 	dir := smallDisk(t)
 	redis := redistest.Start(t, "--dir", dir)
 	d := onRedis(t, redis)

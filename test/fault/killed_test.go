@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	fewOnRedis = 8
+	fewOnRedis = 6
 	fewOnBolt  = 3
-	lead       = 3 * time.Millisecond // between two questions of one client
+	lead       = 8 * time.Millisecond // between two questions of one client
 )
 
 func many(few int) int {
@@ -22,6 +22,7 @@ func many(few int) int {
 
 // TestKilledOnRedis is invariant 2 under SIGKILL of the gateway, of Redis, and of both.
 func TestKilledOnRedis(t *testing.T) {
+	t.Parallel()
 	d := onRedis(t, redistest.Start(t))
 	chance := newChance(t)
 	log := &reader{d: d}
@@ -86,6 +87,7 @@ func TestKilledOnRedis(t *testing.T) {
 
 // TestKilledOnBolt is the same with the embedded journal, whose process is the gateway's.
 func TestKilledOnBolt(t *testing.T) {
+	t.Parallel()
 	d := onBolt(t)
 	chance := newChance(t)
 	log := &reader{d: d}
@@ -118,6 +120,7 @@ func TestKilledOnBolt(t *testing.T) {
 // TestRedisRestartsUnseen restarts Redis while nobody asks anything. The first questions after that are about households
 // that need data keys of their own, so that keys are the first thing the gateway wants to write.
 func TestRedisRestartsUnseen(t *testing.T) {
+	t.Parallel()
 	d := onRedis(t, redistest.Start(t))
 	log := &reader{d: d}
 	log.next(t)

@@ -25,7 +25,7 @@ func (d *deployment) silent(t *testing.T, c *clients) {
 	t.Helper()
 	time.Sleep(100 * time.Millisecond) // answers whose event was durable before
 	n := c.count()
-	time.Sleep(1500 * time.Millisecond)
+	time.Sleep(time.Second)
 	if more := c.count() - n; more > 0 {
 		t.Errorf("%d answers on a journal that lost its past", more)
 	}
@@ -37,8 +37,10 @@ func (d *deployment) silent(t *testing.T, c *clients) {
 // TestRedisWiped empties Redis under a gateway. It stops, does not begin anew, and the receipts tell what is gone, even
 // after an operator begins a new log.
 func TestRedisWiped(t *testing.T) {
+	t.Parallel()
 	for _, how := range []string{"FLUSHALL", "empty folder"} {
 		t.Run(how, func(t *testing.T) {
+			t.Parallel()
 			redis := redistest.Start(t)
 			d := onRedis(t, redis)
 			c := d.ask(t, 4, lead)
@@ -82,6 +84,7 @@ func TestRedisWiped(t *testing.T) {
 // it goes on in a new epoch, whose start names what its signed heads acknowledge and the stream lacks. Receipts name the
 // rest. No event's place is taken by another unseen.
 func TestRedisPutBack(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		running bool // the gateway runs while the copy is brought back
@@ -94,6 +97,7 @@ func TestRedisPutBack(t *testing.T) {
 		{name: "of which no head tells"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			redis := redistest.Start(t)
 			d := onRedis(t, redis)
 			kept := d.ask(t, 4, lead)
