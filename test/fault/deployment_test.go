@@ -49,6 +49,7 @@ type info struct {
 	Workers  []struct{ Agency, ID, Role string }
 	Cases    []struct {
 		ID       string
+		BSNs     []string
 		Workers  []string
 		Purposes []string
 	}

@@ -27,10 +27,10 @@ func TestKilledOnRedis(t *testing.T) {
 	chance := newChance(t)
 	log := &reader{d: d}
 	log.next(t) // init's epoch and the first of serve
-	receipts := 0
+	receipts, tried, done, consents := 0, 0, 0, d.recorded(t)
 	for round := range many(fewOnRedis) {
 		d.renew(t)
-		c := d.ask(t, 4, lead)
+		c, r := d.ask(t, 4, lead), d.record(t)
 		time.Sleep(chance.between(30*time.Millisecond, 500*time.Millisecond))
 		starts, away := 1, chance.between(0, 300*time.Millisecond)
 		// In turn, so that a short run has each; the moments are what is left to chance.
@@ -67,6 +67,8 @@ func TestKilledOnRedis(t *testing.T) {
 		d.waitReady(t)
 		back := c.more(t, 20)
 		c.stop(t)
+		r.stop()
+		tried, done = tried+r.tried, done+r.done
 		added := log.next(t)
 		if starts < 0 {
 			starts = max(1, min(2, len(added.starts)))
@@ -80,9 +82,12 @@ func TestKilledOnRedis(t *testing.T) {
 			t.FailNow()
 		}
 	}
+	if n := d.recorded(t) - consents; n < done || n > tried {
+		t.Errorf("%d consents in the register; %d commands said that they recorded one, of %d", n, done, tried)
+	}
 	d.onceEach(t)
 	d.end(t)
-	t.Logf("%d receipts", receipts)
+	t.Logf("%d receipts; %d of %d commands recorded a consent", receipts, done, tried)
 }
 
 // TestKilledOnBolt is the same with the embedded journal, whose process is the gateway's.
