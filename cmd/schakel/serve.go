@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -139,6 +140,22 @@ gateway. It never begins a log twice: with a register in Redis it only adds this
 	return c
 }
 
+// refuseSecondLog: signed heads in this gateway's folder are of a log that was begun. Where there is none in Redis now,
+// it is another Redis, or it lost everything, and beginning anew would hide that.
+func (c *config) refuseSecondLog(ctx context.Context, store journal.Store) error {
+	folder := filepath.Join(c.Data, headsFolder)
+	heads, err := audit.ReadHeads(folder, "")
+	if err != nil || len(heads) == 0 {
+		return err
+	}
+	register, err := store.Head(ctx, journal.Register)
+	if err != nil || register != (journal.Head{}) {
+		return err
+	}
+	return fmt.Errorf("there is no log of shard %s in this Redis, but %s holds signed heads of log %s: is this the right Redis? If it lost everything, put back its backup. To begin a new log all the same, move that folder away and keep it: it shows what the old log held",
+		c.Shard, folder, heads[len(heads)-1].Log)
+}
+
 // init begins what is missing, and says what it did.
 func (c *config) init(ctx context.Context, example exampleFlags) (said []string, err error) {
 	if _, err := os.Stat(c.Keys.File); errors.Is(err, os.ErrNotExist) {
@@ -157,6 +174,9 @@ func (c *config) init(ctx context.Context, example exampleFlags) (said []string,
 	}
 	defer func() { _ = store.Close() }()
 	if err := store.Check(ctx); err != nil {
+		return said, err
+	}
+	if err := c.refuseSecondLog(ctx, store); err != nil {
 		return said, err
 	}
 	switch err := genesis(ctx, store, c.Shard); {

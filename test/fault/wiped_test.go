@@ -67,11 +67,25 @@ func TestRedisWiped(t *testing.T) {
 			if r.OK || r.Receipts != 0 || !r.has("missing", "there is no genesis") || !r.has("missing", "audit:gw1") || !r.has("receipt", "no event has the hash") {
 				t.Errorf("verify on nothing: ok %v, %d receipts, %.1000v", r.OK, r.Receipts, r.Faults)
 			}
-			// Whoever begins a new log with `schakel init` is not rid of the old one: the heads on this machine and the
-			// receipts are of another log.
-			file := filepath.Join(d.dir, "schakel.yaml")
-			out, err := command("init", "--config", file).CombinedOutput()
-			t.Logf("init: %v, %s", err, out)
+			// A new log is not begun in passing. Whoever moves the proof away can begin one, and is not rid of the old one:
+			// heads and receipts are of another log.
+			begin := []string{"init", "--config", filepath.Join(d.dir, "schakel.yaml")}
+			heads, aside := filepath.Join(d.dir, "heads"), filepath.Join(t.TempDir(), "heads")
+			if out, err := command(begin...).CombinedOutput(); err == nil || !strings.Contains(string(out), "holds signed heads of log") {
+				t.Errorf("a second beginning: %v, %s", err, out)
+			}
+			if err := os.Rename(heads, aside); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := command(begin...).CombinedOutput(); err != nil {
+				t.Errorf("a second beginning, with the heads away: %s", out)
+			}
+			if err := os.RemoveAll(heads); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(aside, heads); err != nil {
+				t.Fatal(err)
+			}
 			r = d.verify(t, c.dir, "--redis", d.redisURL())
 			if r.OK || r.Receipts != 0 || !r.has("receipt", "is of log") || !r.has("head", "is of log") {
 				t.Errorf("verify on a new log: ok %v, %d receipts, %.1000v", r.OK, r.Receipts, r.Faults)
