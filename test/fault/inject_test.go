@@ -15,7 +15,13 @@ import (
 // inject makes system calls of a running process fail, until stop is called or the process ends.
 func inject(t *testing.T, pid int, calls, errno string) (stop func()) {
 	t.Helper()
-	c := exec.Command("strace", "-f", "-p", strconv.Itoa(pid), "-o", "/dev/null", "-e", "trace="+calls, "-e", "inject="+calls+":error="+errno)
+	return attach(t, pid, "-o", "/dev/null", "-e", "trace="+calls, "-e", "inject="+calls+":error="+errno)
+}
+
+// attach lets strace at a running process, until stop is called or the process ends.
+func attach(t *testing.T, pid int, args ...string) (stop func()) {
+	t.Helper()
+	c := exec.Command("strace", append([]string{"-f", "-p", strconv.Itoa(pid)}, args...)...)
 	stderr, err := c.StderrPipe()
 	if err == nil {
 		err = c.Start()

@@ -161,3 +161,53 @@ func (tr trace) cut(t *testing.T) (written, synced int64) {
 	}
 	return info.Size(), synced
 }
+
+// TestBoltSyncsBeforeItAnswers: a bbolt file can't be cut off at what was synced, so this looks on instead. One client asks
+// one question at a time; whenever its answer goes out, nothing written to the journal may be waiting for a sync.
+func TestBoltSyncsBeforeItAnswers(t *testing.T) {
+	d := onBolt(t)
+	file := filepath.Join(t.TempDir(), "trace")
+	stop := attach(t, d.process.Process.Pid, "-y", "-s", "12", "-e", "trace=pwrite64,write,fsync,fdatasync", "-o", file)
+	c := d.ask(t, 1, lead)
+	c.more(t, 40)
+	c.stop(t)
+	stop()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	journal := filepath.Join(d.dir, "journal.db")
+	open := map[string]string{} // by thread: the call under way
+	waiting, synced, answers := false, 0, 0
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		m := call.FindStringSubmatch(line)
+		if m != nil && strings.Contains(line, "\"HTTP/1.1 200") || m != nil && strings.Contains(line, "\"HTTP/1.1 403") {
+			if answers++; waiting {
+				t.Fatalf("answer %d went out before its event was synced", answers)
+			}
+		}
+		name := ""
+		switch r := resumed.FindStringSubmatch(line); {
+		case m != nil && m[3] == journal:
+			name = m[2]
+			waiting = waiting || name == "pwrite64"
+			if strings.Contains(line, "<unfinished") {
+				open[m[1]] = name
+				continue
+			}
+		case r != nil:
+			name = open[r[1]]
+			delete(open, r[1])
+		}
+		if strings.HasSuffix(name, "sync") && returned.MatchString(line) {
+			waiting, synced = false, synced+1
+		}
+	}
+	if answers < 40 || synced < answers {
+		t.Errorf("strace saw %d answers and %d syncs", answers, synced)
+	}
+	d.clean(t, c.dir)
+	d.end(t)
+	t.Logf("%d answers, %d syncs", answers, synced)
+}
