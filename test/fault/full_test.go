@@ -47,7 +47,7 @@ func TestBoltFull(t *testing.T) {
 			t.Fatalf("prlimit (Debian: package util-linux): %v, %s", err, out)
 		}
 	}
-	for range 2 {
+	for range many(1) {
 		c := d.ask(t, 3, lead)
 		c.more(t, 20)
 		limit("0")

@@ -64,7 +64,7 @@ func TestBoltSyncFails(t *testing.T) {
 	d := onBolt(t)
 	log := &reader{d: d}
 	log.next(t)
-	for range 2 {
+	for range many(1) {
 		c := d.ask(t, 3, lead)
 		c.more(t, 20)
 		stop := inject(t, d.process.Process.Pid, "fsync,fdatasync", "EIO")

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	fewOnRedis = 6
-	fewOnBolt  = 3
+	fewOnRedis = 4
+	fewOnBolt  = 2
 	lead       = 8 * time.Millisecond // between two questions of one client
 )
 
