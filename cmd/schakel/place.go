@@ -43,6 +43,9 @@ const (
 	demoFile       = "demo.json"
 )
 
+// patience is what a command waits for one write to Redis. Nobody waits for its answer as an asker does for a gateway's.
+const patience = 5 * time.Second
+
 // where says which journal and key ring a command works on. One way for all: a running server over its socket, a
 // stopped folder, or Redis; the command does the same with each.
 type where struct {
@@ -86,6 +89,7 @@ func (w *where) openStore(ctx context.Context, readOnly bool) (journal.Store, er
 		if err != nil {
 			return nil, &exitError{exitUsage, err}
 		}
+		cfg.Timeout = patience
 		store, err := redisstream.Open(ctx, cfg)
 		if err != nil {
 			return nil, err

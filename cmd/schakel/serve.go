@@ -38,7 +38,7 @@ func newServe() *cobra.Command {
 }
 
 func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
-	store, ring, err := cfg.open(ctx)
+	store, ring, err := cfg.open(ctx, 0)
 	if err != nil {
 		return err
 	}
@@ -76,8 +76,8 @@ func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
 	return s.serve(ctx)
 }
 
-// open reaches Redis and opens the key ring.
-func (c *config) open(ctx context.Context) (*redisstream.Store, *keys.Ring, error) {
+// open reaches Redis and opens the key ring. timeout is for one write; 0 is the short one of a gateway.
+func (c *config) open(ctx context.Context, timeout time.Duration) (*redisstream.Store, *keys.Ring, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("make data folder: %w", err)
 	}
@@ -93,6 +93,7 @@ func (c *config) open(ctx context.Context) (*redisstream.Store, *keys.Ring, erro
 	if err != nil {
 		return nil, nil, err
 	}
+	options.Timeout = timeout
 	store, err := redisstream.Open(ctx, options)
 	return store, ring, err
 }
@@ -168,7 +169,7 @@ func (c *config) init(ctx context.Context, example exampleFlags) (said []string,
 		}
 		said = append(said, "key ring made: "+c.Keys.File+" (keep a copy apart from the backups of Redis)")
 	}
-	store, ring, err := c.open(ctx)
+	store, ring, err := c.open(ctx, patience)
 	if err != nil {
 		return said, err
 	}
