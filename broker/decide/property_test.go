@@ -90,6 +90,11 @@ func queries(c *broker.Catalog) *rapid.Generator[broker.Query] {
 		if row := rapid.SampledFrom(rows).Draw(t, "row"); row.role != "" { // else any role with any purpose
 			q.Role, q.Purpose, q.Agency.Kind = row.role, row.purpose, row.kind
 			q.Agency.Mandates = append(q.Agency.Mandates, row.mandate)
+			if rapid.Bool().Draw(t, "fits") { // everything a row asks for, so that grants are common
+				q.Relation = broker.Relation{Case: broker.CaseAssigned, Coordinator: true, Signal: true, Claim: true,
+					Municipality: broker.MunicipalitySame}
+				q.Subject.Age, q.Subject.DisclosureRestricted, q.Agreements = broker.Age18Plus, false, all
+			}
 		}
 		return q
 	})

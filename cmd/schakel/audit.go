@@ -112,7 +112,7 @@ recorded it, the signed heads on this machine, and the receipts given. Exit code
 		},
 	}
 	jsonFlag(c, &asJSON)
-	c.Flags().StringSliceVar(&receipts, "receipt", nil, "a kept answer (ask --save) or a folder of them: each must be in the log exactly once")
+	c.Flags().StringArrayVar(&receipts, "receipt", nil, "a kept answer (ask --save) or a folder of them: each must be in the log exactly once")
 	return c
 }
 
