@@ -22,6 +22,15 @@ func (e *exampleFlags) flags(c *cobra.Command) {
 	c.Flags().StringVar(&e.server, "server", "", "with --example: the URL of Schakel in demo.json; default http://127.0.0.1:8080")
 }
 
+// done tells whether there is nothing to fill in: no example was asked for, or its last file stands there.
+func (e *exampleFlags) done() bool {
+	if e.dir == "" {
+		return true
+	}
+	_, err := readDemo(e.dir)
+	return err == nil
+}
+
 func (e *exampleFlags) seed(ctx context.Context, d *desk, a register.Appender, first []register.Command) error {
 	people, _, err := agencies.Open(e.brp)
 	if err != nil {

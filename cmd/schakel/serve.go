@@ -195,7 +195,7 @@ func (c *config) init(ctx context.Context, example exampleFlags) (said []string,
 		return said, err
 	}
 	_, active := d.register.Revision()
-	if head != (journal.Head{}) && active && example.dir == "" {
+	if head != (journal.Head{}) && active && example.done() {
 		return append(said, "nothing to do: the log and the stream of "+c.Writer+" exist"), nil
 	}
 	if head != (journal.Head{}) {

@@ -49,7 +49,7 @@ func TestConfiguration(t *testing.T) {
 		data, err := yaml.Marshal(yaml.MapSlice{
 			{Key: "shard", Value: town.People().Municipality()}, {Key: "writer", Value: gw}, {Key: "listen", Value: ":8080"},
 			{Key: "audience", Value: "http://schakel.example"}, {Key: "data", Value: "/data"},
-			{Key: "keys", Value: yaml.MapSlice{{Key: "file", Value: "/keys/keys.jwe"}, {Key: "passphraseFile", Value: "/run/secrets/passphrase"}}},
+			{Key: "keys", Value: yaml.MapSlice{{Key: "file", Value: "/keys/keys.jwe"}}},
 			{Key: "redis", Value: yaml.MapSlice{{Key: "addresses", Value: []string{"redis:6379"}}}},
 			{Key: "sources", Value: sources},
 		})

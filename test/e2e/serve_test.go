@@ -290,3 +290,20 @@ func TestServeRefuses(t *testing.T) {
 		t.Errorf("the ring: %v, %v", info, err)
 	}
 }
+
+// TestInitAgain: what starts a deployment is run at every start of it (docker compose up), and changes nothing then.
+func TestInitAgain(t *testing.T) {
+	dir := t.TempDir()
+	config := "shard: '0599'\nwriter: gw1\nlisten: 127.0.0.1:0\naudience: https://schakel.example\ndata: data\n" +
+		"keys: {file: keys.jwe}\nredis: {addresses: ['" + redistest.Start(t).Addr + "']}\n"
+	if err := os.WriteFile(filepath.Join(dir, "schakel.yaml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"example filled in", "nothing to do"} {
+		c := exec.Command(binary, "init", "--config", filepath.Join(dir, "schakel.yaml"), "--example", filepath.Join(dir, "example"))
+		c.Env = append(c.Environ(), "SCHAKEL_PASSPHRASE=een lange zin die niemand raadt")
+		if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v, want %q: %s", err, want, out)
+		}
+	}
+}
