@@ -39,8 +39,23 @@ type Agency struct {
 	Roles         []Role          `json:"roles,omitempty"`        // that it may assert for its workers
 	Keys          []AgencyKey     `json:"keys,omitempty"`         // that sign its tokens
 	EncryptionKey json.RawMessage `json:"encryptionKey,omitempty"`
-	Certificate   bool            `json:"certificate,omitempty"` // its tokens must be bound to a client certificate
+	Binding       Binding         `json:"binding,omitempty"` // what its tokens must be bound to
 	Suspended     bool            `json:"suspended,omitempty"`
+}
+
+// Binding is what the tokens of an agency must be bound to, so that a stolen one is worth nothing.
+type Binding string
+
+// Closed list of Binding.
+const (
+	BindingNone        Binding = ""     // a token is good for whoever has it, unless it says otherwise itself
+	BindingCertificate Binding = "mtls" // to the client certificate of the connection (RFC 8705)
+	BindingDPoP        Binding = "dpop" // to a key, of which every request proves possession (RFC 9449)
+)
+
+// Valid tells whether b is in the list.
+func (b Binding) Valid() bool {
+	return b == BindingNone || b == BindingCertificate || b == BindingDPoP
 }
 
 // AgencyKey is a public key of an agency.

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,27 @@ func (AddAgency) kind() string                           { return "agency.added"
 func (AddAgency) key(TouchFunc) (string, string)         { return "", "" }
 func (c AddAgency) touches(e env) []broker.Touch         { return []broker.Touch{e.touch.ofAgency(c.OIN)} }
 func (c AddAgency) apply(e env, _ broker.Position) error { return e.setAgency(c.Agency, e.touch) }
+
+// UnmarshalJSON reads what older versions wrote as well: certificate, true, is what the binding mtls is now. Unknown
+// members are refused here, since the decoder around it does not do so inside.
+func (c *AddAgency) UnmarshalJSON(data []byte) error {
+	var read struct {
+		broker.Agency
+		Certificate bool `json:"certificate"`
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&read); err != nil {
+		return err
+	}
+	if c.Agency = read.Agency; read.Certificate && c.Binding == broker.BindingNone {
+		c.Binding = broker.BindingCertificate
+	}
+	if !c.Binding.Valid() { // fail closed: it asks for a protection that is not known here
+		return fmt.Errorf("its binding %.40q is unknown: use a newer version of Schakel", c.Binding)
+	}
+	return nil
+}
 
 func (c AddAgency) check(e env) (Command, error) {
 	bad := func(format string, a ...any) (Command, error) {
@@ -42,6 +64,9 @@ func (c AddAgency) check(e env) (Command, error) {
 	}
 	if c.Municipality != "" && !isMunicipality(c.Municipality) {
 		return bad("the municipality is the CBS code, four digits")
+	}
+	if !c.Binding.Valid() {
+		return bad("the binding is mtls, dpop, or left out")
 	}
 	old := e.agencies.get(c.OIN)
 	if old != nil {

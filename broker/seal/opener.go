@@ -58,8 +58,8 @@ type OpenerConfig struct {
 	Agencies func(broker.OIN) (broker.Agency, bool)
 	// Audience is what this server is called in aud; a token must name one of them.
 	Audience []string
-	// RequireCertificate demands of every token that it is bound to the client certificate, as Agency.Certificate
-	// does for one agency.
+	// RequireCertificate demands of every token that it is bound to the client certificate, as the binding
+	// mtls does of one agency.
 	RequireCertificate bool
 	Now                func() time.Time // time.Now when nil
 	CacheSize          int              // verified tokens kept in memory; 10,000 when 0, none when negative
@@ -171,12 +171,14 @@ func (o *Opener) judge(t token, agency broker.Agency, channel broker.Channel, no
 		return refuse(codeRole, "the agency may not assert this role; register it for the agency, or use another")
 	}
 	switch {
+	case agency.Binding == broker.BindingDPoP:
+		return refuse(codeCertificate, "the agency's tokens must be bound by DPoP, which this version can't check")
 	case t.bound:
 		if channel.CertificateThumbprint == "" ||
 			subtle.ConstantTimeCompare([]byte(t.thumbprint), []byte(channel.CertificateThumbprint)) != 1 {
 			return refuse(codeCertificate, "cnf.x5t#S256 is not the certificate of this connection")
 		}
-	case agency.Certificate || o.cfg.RequireCertificate:
+	case agency.Binding == broker.BindingCertificate || o.cfg.RequireCertificate:
 		return refuse(codeCertificate, "the token must be bound to the client certificate: add cnf with x5t#S256")
 	}
 	return nil

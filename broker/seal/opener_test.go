@@ -202,7 +202,7 @@ func TestOpenChecksWhatMayChangeAtEveryCall(t *testing.T) {
 			w.turn(gemeente, func(a *broker.Agency) { a.Keys[0].JWK = w.corpKey.Public() })
 		}, "token-signature"},
 		"role taken away":        {func(w *world) { w.turn(gemeente, func(a *broker.Agency) { a.Roles = a.Roles[1:] }) }, "token-role"},
-		"certificate now needed": {func(w *world) { w.turn(gemeente, func(a *broker.Agency) { a.Certificate = true }) }, "token-certificate"},
+		"certificate now needed": {func(w *world) { w.turn(gemeente, func(a *broker.Agency) { a.Binding = broker.BindingCertificate }) }, "token-certificate"},
 		"agency gone":            {func(w *world) { w.mu.Lock(); delete(w.agencies, gemeente); w.mu.Unlock() }, "agency-unknown"},
 		"time passed":            {func(w *world) { w.at(start.Add(331 * time.Second)) }, "token-expired"},
 		"clock set back":         {func(w *world) { w.at(start.Add(-31 * time.Second)) }, "token-not-yet-valid"},
@@ -246,7 +246,7 @@ func TestOpenBindsToTheCertificate(t *testing.T) {
 	}
 	strict := newWorld(t, func(c *seal.OpenerConfig) { c.RequireCertificate = true })
 	demanding := newWorld(t)
-	demanding.turn(gemeente, func(a *broker.Agency) { a.Certificate = true })
+	demanding.turn(gemeente, func(a *broker.Agency) { a.Binding = broker.BindingCertificate })
 	for _, c := range []struct {
 		name, token, over, code string
 		w                       *world

@@ -89,7 +89,7 @@ func replace[T any](given bool, to *T, v T) {
 func (r *registry) agency() *cobra.Command {
 	c := &cobra.Command{Use: "agency", Short: "Agencies, their keys and teams"}
 	var a broker.Agency
-	var oin, kind, key, encryption string
+	var oin, kind, key, encryption, binding string
 	var mandates, roles []string
 	add := &cobra.Command{Use: "add --oin OIN --name NAME --kind KIND", Short: "Add an agency, or change what is known of it", Args: cobra.NoArgs,
 		Long: "Adds an agency. Of one that is known, only what is given changes; its other keys, roles and mandates stay.",
@@ -105,7 +105,7 @@ func (r *registry) agency() *cobra.Command {
 			replace(given("mandate"), &known.Mandates, convert[broker.Mandate](mandates))
 			replace(given("municipality"), &known.Municipality, a.Municipality)
 			replace(given("role"), &known.Roles, convert[broker.Role](roles))
-			replace(given("certificate"), &known.Certificate, a.Certificate)
+			replace(given("binding"), &known.Binding, broker.Binding(strings.TrimPrefix(binding, "none")))
 			if key != "" {
 				k, err := readAgencyKey(key)
 				if err != nil {
@@ -129,7 +129,7 @@ func (r *registry) agency() *cobra.Command {
 	f.StringSliceVar(&roles, "role", nil, "roles it may assert for its workers")
 	f.StringVar(&key, "public-key", "", "file with a public signing key (JWK)")
 	f.StringVar(&encryption, "encryption-key", "", "file with a public encryption key (JWK): its application/jose answers are encrypted")
-	f.BoolVar(&a.Certificate, "certificate", false, "its tokens must be bound to a client certificate")
+	f.StringVar(&binding, "binding", "none", "what its tokens must be bound to: mtls (its client certificate), dpop (a key it proves to have), none")
 
 	team := &cobra.Command{Use: "team OIN NAME [WORKER …]", Short: "Say who is in a team from now on; no workers ends it", Args: cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
