@@ -18,7 +18,12 @@ import (
 	"github.com/schakel/schakel/test/agencies"
 )
 
-var binary string
+var (
+	binary string
+
+	rounds = flag.Int("rounds", 0, "rounds of histories; 0: a few")
+	seed   = flag.Uint64("seed", 20261124, "of what is asked and changed")
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()

@@ -123,7 +123,7 @@ func TestTwoGateways(t *testing.T) {
 	}
 }
 
-func waitReady(t *testing.T, server string) {
+func waitReady(t testing.TB, server string) {
 	t.Helper()
 	for range 1000 {
 		if resp, err := http.Get(server + "/readyz"); err == nil {

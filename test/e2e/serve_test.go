@@ -156,7 +156,7 @@ func (w *world) tokenWith(t *testing.T, v map[string]string, more []string) stri
 	return strings.TrimSpace(out)
 }
 
-func holder(t *testing.T, town *agencies.Town, kind broker.AgencyKind) broker.OIN {
+func holder(t testing.TB, town *agencies.Town, kind broker.AgencyKind) broker.OIN {
 	t.Helper()
 	for _, a := range town.Agencies() {
 		if a.Kind == kind {
@@ -177,13 +177,13 @@ func (w *world) halt(t *testing.T) {
 	w.process = nil
 }
 
-func (w *world) reconfigure(t *testing.T, change func(map[string]any)) {
+func (w *world) reconfigure(t testing.TB, change func(map[string]any)) {
 	t.Helper()
 	w.write(t, "schakel.yaml", w.variant(t, change))
 }
 
 // variant gives the configuration with a change.
-func (w *world) variant(t *testing.T, change func(map[string]any)) string {
+func (w *world) variant(t testing.TB, change func(map[string]any)) string {
 	t.Helper()
 	var config map[string]any
 	if err := yaml.Unmarshal([]byte(readFile(t, filepath.Join(w.dir, "schakel.yaml"))), &config); err != nil {

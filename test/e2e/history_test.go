@@ -1,0 +1,445 @@
+package e2e
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/broker/register"
+	"github.com/schakel/schakel/broker/seal"
+	"github.com/schakel/schakel/keys"
+	"github.com/schakel/schakel/policies"
+)
+
+// TestHistories: invariant 8 over two and three gateways on one Redis. Consents, assignments, agreements, suspensions and
+// policies change while workers ask, on gateways that are near Redis and gateways that are not; what they were given must
+// be as if all had happened one after another, where an answer happens between the moment its event was made and the
+// moment it came. A history from the asker's side alone could not tell: an answer on facts that were true when it was
+// asked would pass, withdrawn or not.
+func TestHistories(t *testing.T) {
+	population, brp := people(t)
+	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data")}
+	startRedis(t, w)
+	defer w.stop(t)
+	h := newHistories(t, w)
+	n := max(2, *rounds)
+	for round := range n {
+		h.round(t, h.gateways[:2+round%2], *seed+uint64(round))
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("seed %d, %d rounds: %v", *seed, n, h.count)
+	if h.count["gave clinic"] < 20*n || h.count["gave debts"] < 20*n || h.count["gave neither"] < 5*n {
+		t.Errorf("too few answers of a kind to prove anything: %v", h.count)
+	}
+}
+
+type histories struct {
+	w        *world
+	gateways []string
+	start    truth
+	cases    []house
+	admins   []*registrar
+	token    string
+	bank     keys.Signer
+	oin      map[string]broker.OIN
+	policy   [2]broker.Revision
+	deal     int // number of the agreement in force
+
+	mu    sync.Mutex
+	count map[string]int
+	ops   []porcupine.Operation
+	given []given
+}
+
+// house is a case, the adult it is about and the worker who asks.
+type house struct {
+	id     broker.CaseID
+	head   broker.BSN
+	worker broker.WorkerID
+}
+
+// given is an answer on its way to the history: its event tells when it was made.
+type given struct {
+	hash   broker.Hash
+	answer answer
+	done   int64
+}
+
+func newHistories(t *testing.T, w *world) *histories {
+	info, err := w.info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &histories{w: w, count: map[string]int{}, oin: map[string]broker.OIN{}}
+	for _, a := range info.Agencies {
+		h.oin[a.Kind] = broker.OIN(a.OIN)
+	}
+	h.bank = w.agencyKey(t, h.oin["kredietbank"])
+	for i, c := range info.Cases {
+		p, _ := w.people.Person(c.BSNs[0])
+		if strings.HasPrefix(c.ID, "zaak-") && p.Birth.AgeBand(time.Now()) == broker.Age18Plus && !p.Restricted && !p.Deceased && len(h.cases) < households &&
+			i > 0 && !slices.ContainsFunc(h.cases, func(o house) bool { return o.head == c.BSNs[0] }) {
+			h.cases = append(h.cases, house{broker.CaseID(c.ID), c.BSNs[0], broker.WorkerID("geschiedenis")})
+		}
+	}
+	if len(h.cases) < households {
+		t.Fatal("too few households with an adult")
+	}
+	catalog := shippedCatalog(t)
+	ring := w.openRing(t)
+	for _, name := range []string{"balie-1", "balie-2", "balie-3"} {
+		h.admins = append(h.admins, w.newRegistrar(t, ring, catalog, name))
+	}
+	h.policies(t)
+	h.gateways = []string{info.Server, w.another(t, "gw2", far(t, w.redis.Addr, 8*time.Millisecond)), w.another(t, "gw3", far(t, w.redis.Addr, 4*time.Millisecond))}
+	h.token = w.token(t, info.Server, string(h.oin["gemeente"]), "geschiedenis", "wijkteammedewerker")
+
+	// A worker of their own is on these cases and nothing was released, whatever the example says.
+	h.start = truth{agreed: true, clinic: true, asker: true}
+	for i, c := range h.cases {
+		h.start.house[i].assigned = true
+		h.do(t, register.Assign{Case: c.id, Agency: h.oin["gemeente"], Worker: c.worker})
+		err := h.w.try(h.admins[0], h.release(i, false))
+		if err != nil && !strings.Contains(err.Error(), "nothing like it was given") {
+			t.Fatal(err)
+		}
+	}
+	// The agreement of the example is replaced by one of our own, and both policies are known to all gateways.
+	h.do(t, register.WithdrawAgreement{ID: "kredietbank-gemeente"})
+	h.do(t, h.agreement(t, true))
+	h.do(t, register.ActivatePolicy{Revision: h.policy[1]})
+	h.settle(t)
+	h.do(t, register.ActivatePolicy{Revision: h.policy[0]})
+	h.settle(t)
+	return h
+}
+
+// policies keeps a second one in the journal: the shipped one, but what the clinic holds is never shared.
+func (h *histories) policies(t *testing.T) {
+	t.Helper()
+	files := policies.Files()
+	h.policy[0] = policies.Revision(files)
+	const path = "schakel/settings/data.json"
+	files = maps.Clone(files)
+	files[path] = []byte(strings.Replace(string(files[path]), `"never": [`, `"never": ["ggz.behandelaar.contact",`, 1))
+	h.policy[1] = policies.Revision(files)
+	if h.policy[0] == h.policy[1] {
+		t.Fatal("the second policy is the first")
+	}
+	bundle, err := policies.Bundle(files)
+	if err == nil {
+		err = h.admins[0].store.PutBlob(t.Context(), string(h.policy[1]), bundle)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h *histories) do(t *testing.T, c register.Command) {
+	t.Helper()
+	if err := h.w.try(h.admins[0], c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) try(r *registrar, c register.Command) error {
+	_, err := r.do(context.Background(), c)
+	return err
+}
+
+// settle waits until every gateway has the policy in force.
+func (h *histories) settle(t *testing.T) {
+	t.Helper()
+	time.Sleep(50 * time.Millisecond) // the views follow
+	for _, g := range h.gateways {
+		waitReady(t, g)
+	}
+}
+
+func (h *histories) release(house int, give bool) register.Command {
+	c := register.Consent{Case: h.cases[house].id, Person: h.cases[house].head, Kind: register.KindRelease, Domain: "ggz"}
+	if !give {
+		return register.WithdrawConsent{Case: c.Case, Person: c.Person, Kind: c.Kind, Domain: c.Domain}
+	}
+	c.Recipient, c.Purposes = h.oin["gemeente"], []broker.Purpose{"ontruiming-voorkomen"}
+	c.From, c.GivenBy = broker.Date{Year: 2026, Month: 1, Day: 1}, register.BySelf
+	return register.GiveConsent{Consent: c}
+}
+
+// agreement makes the next one, or ends the one in force. Only one administrator at a time changes it.
+func (h *histories) agreement(t testing.TB, begin bool) register.Command {
+	if !begin {
+		return register.WithdrawAgreement{ID: fmt.Sprint("proef-", h.deal)}
+	}
+	h.deal++
+	a := register.Agreement{ID: fmt.Sprint("proef-", h.deal), Holder: h.oin["kredietbank"], Recipient: h.oin["gemeente"],
+		Purposes: []broker.Purpose{"ontruiming-voorkomen"}, Domains: []broker.Domain{"schulden"}, From: broker.Date{Year: 2026, Month: 1, Day: 1}}
+	var err error
+	if a.Signature, err = seal.SignAgreement(h.bank, a.Payload()); err != nil {
+		t.Error(err)
+	}
+	return register.AddAgreement{Agreement: a}
+}
+
+// command makes the register command of a change.
+func (h *histories) command(t testing.TB, c set) register.Command {
+	switch c.fact {
+	case released:
+		return h.release(c.house, c.to)
+	case assigned:
+		to := register.Assign{Case: h.cases[c.house].id, Agency: h.oin["gemeente"], Worker: h.cases[c.house].worker}
+		if !c.to {
+			return register.Unassign{Case: to.Case, Agency: to.Agency, Worker: to.Worker}
+		}
+		return to
+	case agreed:
+		return h.agreement(t, c.to)
+	case clinic, asker:
+		oin := h.oin["ggz-aanbieder"]
+		if c.fact == asker {
+			oin = h.oin["gemeente"]
+		}
+		if c.to {
+			return register.ResumeAgency{OIN: oin}
+		}
+		return register.SuspendAgency{OIN: oin}
+	}
+	p := 0
+	if c.to {
+		p = 1
+	}
+	return register.ActivatePolicy{Revision: h.policy[p]}
+}
+
+// round records one history and judges it. Everything is as in h.start before and after it.
+func (h *histories) round(t *testing.T, gateways []string, seed uint64) {
+	t.Helper()
+	h.ops, h.given = nil, nil
+	long := 2500 * time.Millisecond
+	ctx, cancel := context.WithTimeout(t.Context(), long)
+	defer cancel()
+	var wait sync.WaitGroup
+	for i, facts := range [][]set{ // each fact has one administrator
+		{{fact: released, house: 0}, {fact: released, house: 1}, {fact: released, house: 2}},
+		{{fact: agreed}, {fact: assigned, house: 0}, {fact: assigned, house: 1}, {fact: assigned, house: 2}},
+		{{fact: stricter}, {fact: clinic}, {fact: asker}},
+	} {
+		wait.Go(func() { h.change(t, ctx, h.admins[i], facts, rand.New(rand.NewPCG(seed, uint64(i)))) })
+	}
+	for i := range 2 * len(gateways) {
+		wait.Go(func() { h.ask(t, ctx, gateways[i%len(gateways)], rand.New(rand.NewPCG(seed, uint64(10+i)))) })
+	}
+	wait.Wait()
+	if t.Failed() {
+		return
+	}
+	h.join(t)
+	judge(t, h.start, h.ops, time.Minute)
+	h.everythingIsGiven(t, gateways)
+}
+
+// change turns facts on and off until the time is over, and leaves them as they were at the start.
+func (h *histories) change(t *testing.T, ctx context.Context, r *registrar, facts []set, rnd *rand.Rand) {
+	now := make([]bool, len(facts))
+	was := make([]bool, len(facts))
+	for i, f := range facts {
+		was[i] = f.fact != released && f.fact != stricter
+		now[i] = was[i]
+	}
+	put := func(i int, to bool) {
+		c := facts[i]
+		c.to = to
+		at, err := r.do(context.WithoutCancel(ctx), h.command(t, c))
+		if err != nil {
+			t.Errorf("change: %v", err)
+			return
+		}
+		now[i] = to
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.ops = append(h.ops, porcupine.Operation{ClientId: 100, Input: c, Call: at.call, Return: at.done})
+		h.count["changes"]++
+	}
+	pause := func(least, most int) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(least+rnd.IntN(most-least)) * time.Millisecond):
+		}
+	}
+	for ctx.Err() == nil && !t.Failed() {
+		i := rnd.IntN(len(facts))
+		open := facts[i].fact != stricter // what lets most be given
+		if facts[i].fact == asker && rnd.IntN(3) > 0 {
+			continue // while the municipality is suspended nobody learns anything
+		}
+		if now[i] == open {
+			put(i, !open)
+			pause(2, 20)
+		}
+		put(i, open)
+		pause(10, 50)
+	}
+	for i := range facts {
+		if now[i] != was[i] && !t.Failed() {
+			put(i, was[i])
+		}
+	}
+}
+
+// ask asks one gateway about one household after another.
+func (h *histories) ask(t *testing.T, ctx context.Context, gateway string, rnd *rand.Rand) {
+	for ctx.Err() == nil && !t.Failed() {
+		if err := h.once(t, gateway, rnd.IntN(households)); err != nil {
+			t.Error(err)
+			return
+		}
+		time.Sleep(time.Duration(rnd.IntN(4)) * time.Millisecond) // who is refused everything must not keep others from asking
+	}
+}
+
+// once asks about a household, and keeps what was given. What is not given for the moment (suspended, too many changes, a
+// policy not compiled yet) says nothing and is only counted.
+func (h *histories) once(t *testing.T, gateway string, house int) error {
+	body := fmt.Appendf(nil, `{"household":{"case":%q},"purpose":"ontruiming-voorkomen","fields":["ggz.behandelaar.contact","schulden.totaalbedrag"]}`, h.cases[house].id)
+	resp := h.w.post(t, gateway, h.token, body, nil)
+	data, err := io.ReadAll(resp.Body)
+	done := time.Now().UnixNano()
+	_ = resp.Body.Close()
+	if err != nil {
+		return err
+	}
+	var a struct {
+		Code    string
+		Policy  struct{ Revision broker.Revision }
+		Granted []struct{ Field, Subject string }
+	}
+	if err := json.Unmarshal(data, &a); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if resp.StatusCode != 200 {
+		h.count[fmt.Sprint(resp.StatusCode, " ", a.Code)]++
+		if resp.StatusCode == 403 || resp.StatusCode == 401 && a.Code == "agency-suspended" || resp.StatusCode == 503 {
+			h.count["gave neither"]++
+			return nil
+		}
+		return fmt.Errorf("status %d, %s", resp.StatusCode, a.Code)
+	}
+	g := given{done: done, answer: answer{house: house, stricter: a.Policy.Revision == h.policy[1]}}
+	for _, f := range a.Granted {
+		switch f.Field {
+		case "ggz.behandelaar.contact":
+			g.answer.clinic = true
+		case "schulden.totaalbedrag":
+			g.answer.debts = true
+		}
+	}
+	if g.answer.clinic {
+		h.count["gave clinic"]++
+	}
+	if g.answer.debts {
+		h.count["gave debts"]++
+	}
+	g.hash, err = receiptOf(resp.Header.Get("Payload-Signature"))
+	h.given = append(h.given, g)
+	return err
+}
+
+// receiptOf reads the receipt in a signature's protected header.
+func receiptOf(signature string) (broker.Hash, error) {
+	var header struct{ Receipt broker.Receipt }
+	protected, _, _ := strings.Cut(signature, ".")
+	data, err := base64.RawURLEncoding.DecodeString(protected)
+	if err == nil {
+		err = json.Unmarshal(data, &header)
+	}
+	if err == nil && header.Receipt.Hash == (broker.Hash{}) {
+		err = errors.New("an answer without a receipt")
+	}
+	return header.Receipt.Hash, err
+}
+
+// join makes operations of the answers. An answer's event says when the gateway made it, right before it was appended:
+// every change that was acknowledged earlier must be honoured.
+func (h *histories) join(t *testing.T) {
+	t.Helper()
+	times := map[broker.Hash]time.Time{}
+	for _, writer := range []string{"gw1", "gw2", "gw3"} {
+		after := journal.ID{}
+		for {
+			entries, err := h.admins[0].store.Read(t.Context(), journal.Audit(writer), after, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				event, err := audit.Decode(e.Bytes)
+				if err != nil {
+					t.Fatal(err)
+				}
+				times[e.Hash], after = event.Time, e.ID
+			}
+			if len(entries) == 0 {
+				break
+			}
+		}
+	}
+	for _, g := range h.given {
+		at, ok := times[g.hash]
+		if !ok {
+			t.Fatal("an answer whose event is not in the log")
+		}
+		if at.UnixNano() > g.done {
+			t.Fatal("an answer that came before its event was made")
+		}
+		h.ops = append(h.ops, porcupine.Operation{Input: g.answer, Call: at.UnixNano(), Return: g.done})
+	}
+}
+
+// everythingIsGiven: when nothing changes any more, what is released is given, on every gateway. A broker that gives
+// nothing has no wrong history either.
+func (h *histories) everythingIsGiven(t *testing.T, gateways []string) {
+	t.Helper()
+	for i := range h.cases {
+		h.do(t, h.release(i, true))
+	}
+	for _, g := range gateways {
+		for i := range h.cases {
+			deadline := time.Now().Add(10 * time.Second)
+			for {
+				h.given = nil
+				if err := h.once(t, g, i); err != nil {
+					t.Fatal(err)
+				}
+				if len(h.given) == 1 && h.given[0].answer.clinic && h.given[0].answer.debts {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("%s does not give what is allowed: %+v, %v", g, h.given, h.count)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+		}
+	}
+	for i := range h.cases {
+		h.do(t, h.release(i, false))
+	}
+}
