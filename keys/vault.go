@@ -28,8 +28,8 @@ type Vault struct {
 
 // KeyStore keeps wrapped data keys by id (journal.Store does).
 type KeyStore interface {
-	PutKey(ctx context.Context, id string, wrapped []byte) ([]byte, error)
-	Key(ctx context.Context, id string) ([]byte, error)
+	PutKeys(ctx context.Context, keys []journal.WrappedKey) ([][]byte, error)
+	Keys(ctx context.Context, ids []string) ([][]byte, error)
 }
 
 // Wrapper is what of the ring a Vault needs.
@@ -48,6 +48,14 @@ type Part struct {
 	Box    []byte      `json:"box"` // 12-byte nonce, then AES-256-GCM
 }
 
+// Plain is what becomes a Part: Text, under the data key named KeyID. Context says what kind of part it is and must be
+// given to open it again. Err tells why it could not be opened; ErrErased where its key is gone.
+type Plain struct {
+	KeyID, Context string
+	Text           []byte
+	Err            error
+}
+
 // ErrErased tells that the data key of a part no longer exists.
 var ErrErased = errors.New("the key of this part was erased")
 
@@ -59,55 +67,108 @@ func NewVault(store KeyStore, ring Wrapper) *Vault {
 	return &Vault{store: store, ring: ring, cache: map[string][]byte{}}
 }
 
-// Seal encrypts plain under the data key named keyID, which is made and stored durably at its first use. context says
+// Seal encrypts text under the data key named keyID, which is made and stored durably at its first use. context says
 // what kind of part it is and must be given to Open again.
-func (v *Vault) Seal(ctx context.Context, keyID, context string, plain []byte) (Part, error) {
-	key, err := v.dataKey(ctx, keyID, true)
-	if err != nil {
-		return Part{}, fmt.Errorf("seal %s part: %w", context, err)
-	}
-	ref, err := v.ring.SealRef(keyID)
-	if err != nil {
-		return Part{}, fmt.Errorf("seal %s part: %w", context, err)
-	}
-	gcm, err := newGCM(key)
+func (v *Vault) Seal(ctx context.Context, keyID, context string, text []byte) (Part, error) {
+	parts, err := v.SealAll(ctx, []Plain{{KeyID: keyID, Context: context, Text: text}})
 	if err != nil {
 		return Part{}, err
 	}
-	nonce := make([]byte, gcm.NonceSize(), gcm.NonceSize()+len(plain)+gcm.Overhead())
-	if _, err := rand.Read(nonce); err != nil {
+	return parts[0], nil
+}
+
+// SealAll is Seal for many at once: whatever keys are new are stored in one step.
+func (v *Vault) SealAll(ctx context.Context, plains []Plain) ([]Part, error) {
+	ids := make([]string, len(plains))
+	for i, p := range plains {
+		ids[i] = p.KeyID
+	}
+	found, err := v.dataKeys(ctx, ids, true)
+	if err != nil {
+		return nil, fmt.Errorf("seal parts: %w", err)
+	}
+	v.remember(found)
+	parts := make([]Part, len(plains))
+	for i, p := range plains {
+		if parts[i], err = v.seal(found[p.KeyID], p); err != nil {
+			return nil, fmt.Errorf("seal %s part: %w", p.Context, err)
+		}
+	}
+	return parts, nil
+}
+
+func (v *Vault) seal(k dataKey, p Plain) (Part, error) {
+	if k.err != nil {
+		return Part{}, k.err
+	}
+	ref, err := v.ring.SealRef(p.KeyID)
+	if err != nil {
 		return Part{}, err
 	}
-	return Part{Ref: ref, Commit: commit(key, nonce), Box: gcm.Seal(nonce, nonce, plain, []byte(context))}, nil
+	aead, err := newGCM(k.key)
+	if err != nil {
+		return Part{}, err
+	}
+	box := box(aead, p.Context, p.Text)
+	return Part{Ref: ref, Commit: commit(k.key, box[:aead.NonceSize()]), Box: box}, nil
 }
 
 // Open decrypts a part and tells under which key it was. ErrErased where that key is gone.
-func (v *Vault) Open(ctx context.Context, context string, p Part) (plain []byte, keyID string, err error) {
-	fail := func(err error) ([]byte, string, error) { return nil, "", fmt.Errorf("open %s part: %w", context, err) }
-	keyID, err = v.ring.OpenRef(p.Ref)
+func (v *Vault) Open(ctx context.Context, context string, p Part) (text []byte, keyID string, err error) {
+	plains := []Plain{{Context: context}}
+	if err := v.OpenAll(ctx, []Part{p}, plains); err != nil {
+		return nil, "", err
+	}
+	if err := plains[0].Err; err != nil {
+		return nil, "", err
+	}
+	return plains[0].Text, plains[0].KeyID, nil
+}
+
+// OpenAll is Open for many at once: it fills in KeyID and Text, or Err, of plains that have their Context. It fails as a
+// whole only where the store does. More than one key is not kept in memory: whoever reads a log from end to end needs
+// most of them once.
+func (v *Vault) OpenAll(ctx context.Context, parts []Part, plains []Plain) error {
+	ids := make([]string, 0, len(parts))
+	for i, p := range parts {
+		if plains[i].KeyID, plains[i].Err = v.ring.OpenRef(p.Ref); plains[i].Err == nil {
+			ids = append(ids, plains[i].KeyID)
+		}
+	}
+	found, err := v.dataKeys(ctx, ids, false)
 	if err != nil {
-		return fail(err)
+		return fmt.Errorf("open parts: %w", err)
 	}
-	key, err := v.dataKey(ctx, keyID, false)
+	if len(found) == 1 {
+		v.remember(found)
+	}
+	for i, p := range parts {
+		to := &plains[i]
+		if to.Err == nil {
+			to.Text, to.Err = open(found[to.KeyID], to.Context, p)
+		}
+		if to.Err != nil {
+			to.Err = fmt.Errorf("open %s part: %w", to.Context, to.Err)
+		}
+	}
+	return nil
+}
+
+func open(k dataKey, context string, p Part) ([]byte, error) {
+	if k.err != nil {
+		return nil, k.err
+	}
+	aead, err := newGCM(k.key)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	gcm, err := newGCM(key)
-	if err != nil {
-		return fail(err)
+	if len(p.Box) < aead.NonceSize() {
+		return nil, errors.New("too short")
 	}
-	if len(p.Box) < gcm.NonceSize() {
-		return fail(errors.New("too short"))
+	if want := commit(k.key, p.Box[:aead.NonceSize()]); !hmac.Equal(want[:], p.Commit[:]) {
+		return nil, errors.New("it is not committed to this key")
 	}
-	nonce := p.Box[:gcm.NonceSize()]
-	if want := commit(key, nonce); !hmac.Equal(want[:], p.Commit[:]) {
-		return fail(errors.New("it is not committed to this key"))
-	}
-	plain, err = gcm.Open(nil, nonce, p.Box[len(nonce):], []byte(context))
-	if err != nil {
-		return fail(errors.New("it was altered"))
-	}
-	return plain, keyID, nil
+	return unbox(aead, context, p.Box)
 }
 
 // Forget drops a data key from memory, after it was deleted from the store.
@@ -117,48 +178,88 @@ func (v *Vault) Forget(keyID string) {
 	delete(v.cache, keyID)
 }
 
-func (v *Vault) dataKey(ctx context.Context, id string, create bool) ([]byte, error) {
+// dataKey is an unwrapped data key, or why there is none.
+type dataKey struct {
+	key []byte
+	err error
+}
+
+// dataKeys finds keys by id, those that are not in memory all at once. With create, keys that are absent are made.
+func (v *Vault) dataKeys(ctx context.Context, ids []string, create bool) (map[string]dataKey, error) {
+	found := make(map[string]dataKey, len(ids))
+	var unknown []string
 	v.mu.Lock()
-	key, ok := v.cache[id]
-	v.mu.Unlock()
-	if ok {
-		return key, nil
+	for _, id := range ids {
+		if _, there := found[id]; there {
+			continue
+		}
+		key := v.cache[id]
+		if found[id] = (dataKey{key: key}); key == nil {
+			unknown = append(unknown, id)
+		}
 	}
-	wrapped, err := v.wrapped(ctx, id, create)
+	v.mu.Unlock()
+	if len(unknown) == 0 {
+		return found, nil
+	}
+	wrapped, err := v.store.Keys(ctx, unknown)
 	if err != nil {
 		return nil, err
 	}
-	if key, err = v.ring.Unwrap(wrapped); err != nil {
-		return nil, err
+	if create {
+		if wrapped, err = v.create(ctx, unknown, wrapped); err != nil {
+			return nil, err
+		}
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.cache) >= cacheSize {
-		clear(v.cache)
+	for i, id := range unknown {
+		k := dataKey{err: ErrErased}
+		if wrapped[i] != nil {
+			k.key, k.err = v.ring.Unwrap(wrapped[i])
+		}
+		found[id] = k
 	}
-	v.cache[id] = key
-	return key, nil
+	return found, nil
 }
 
-func (v *Vault) wrapped(ctx context.Context, id string, create bool) ([]byte, error) {
-	wrapped, err := v.store.Key(ctx, id)
-	if err == nil {
+// create makes the keys that lack, and gives all.
+func (v *Vault) create(ctx context.Context, ids []string, wrapped [][]byte) ([][]byte, error) {
+	var fresh []journal.WrappedKey
+	var at []int
+	for i, id := range ids {
+		if wrapped[i] != nil {
+			continue
+		}
+		w, err := v.ring.Wrap(random(32))
+		if err != nil {
+			return nil, err
+		}
+		fresh, at = append(fresh, journal.WrappedKey{ID: id, Wrapped: w}), append(at, i)
+	}
+	if len(fresh) == 0 {
 		return wrapped, nil
 	}
-	if !errors.Is(err, journal.ErrAbsent) {
+	there, err := v.store.PutKeys(ctx, fresh)
+	if err != nil {
 		return nil, err
 	}
-	if !create {
-		return nil, ErrErased
+	for i, w := range there {
+		wrapped[at[i]] = w
 	}
-	fresh := make([]byte, 32)
-	if _, err := rand.Read(fresh); err != nil {
-		return nil, err
+	return wrapped, nil
+}
+
+func (v *Vault) remember(found map[string]dataKey) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for id, k := range found {
+		if k.err != nil {
+			continue
+		}
+		if len(v.cache) >= cacheSize {
+			clear(v.cache)
+		}
+		v.cache[id] = k.key
 	}
-	if wrapped, err = v.ring.Wrap(fresh); err != nil {
-		return nil, err
-	}
-	return v.store.PutKey(ctx, id, wrapped)
 }
 
 func newGCM(key []byte) (cipher.AEAD, error) {
@@ -167,6 +268,24 @@ func newGCM(key []byte) (cipher.AEAD, error) {
 		return nil, fmt.Errorf("data key: %w", err)
 	}
 	return cipher.NewGCM(block)
+}
+
+// box encrypts under a fresh nonce, which stands first.
+func box(aead cipher.AEAD, context string, text []byte) []byte {
+	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(text)+aead.Overhead())
+	_, _ = rand.Read(nonce) // never fails (crypto/rand)
+	return aead.Seal(nonce, nonce, text, []byte(context))
+}
+
+func unbox(aead cipher.AEAD, context string, box []byte) ([]byte, error) {
+	if len(box) < aead.NonceSize() {
+		return nil, errors.New("too short")
+	}
+	text, err := aead.Open(nil, box[:aead.NonceSize()], box[aead.NonceSize():], []byte(context))
+	if err != nil {
+		return nil, errors.New("it was altered")
+	}
+	return text, nil
 }
 
 // commit binds a key and nonce: HMAC-SHA-256(key, label ‖ nonce).

@@ -221,22 +221,27 @@ func (s *fakeStore) Check(context.Context) error {
 	return check()
 }
 
-func (s *fakeStore) PutKey(_ context.Context, id string, wrapped []byte) ([]byte, error) {
+func (s *fakeStore) PutKeys(_ context.Context, list []journal.WrappedKey) ([][]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.keys[id] == nil {
-		s.keys[id] = wrapped
+	var there [][]byte
+	for _, k := range list {
+		if s.keys[k.ID] == nil {
+			s.keys[k.ID] = k.Wrapped
+		}
+		there = append(there, s.keys[k.ID])
 	}
-	return s.keys[id], nil
+	return there, nil
 }
 
-func (s *fakeStore) Key(_ context.Context, id string) ([]byte, error) {
+func (s *fakeStore) Keys(_ context.Context, ids []string) ([][]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.keys[id] == nil {
-		return nil, journal.ErrAbsent
+	var there [][]byte
+	for _, id := range ids {
+		there = append(there, s.keys[id])
 	}
-	return s.keys[id], nil
+	return there, nil
 }
 
 func (s *fakeStore) DeleteKey(_ context.Context, id string) error {

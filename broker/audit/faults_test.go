@@ -278,11 +278,11 @@ type guardedKeys struct {
 	check func() error
 }
 
-func (g guardedKeys) PutKey(ctx context.Context, id string, wrapped []byte) ([]byte, error) {
+func (g guardedKeys) PutKeys(ctx context.Context, list []journal.WrappedKey) ([][]byte, error) {
 	if err := g.check(); err != nil {
 		return nil, err
 	}
-	return g.KeyStore.PutKey(ctx, id, wrapped)
+	return g.KeyStore.PutKeys(ctx, list)
 }
 
 func TestCloseGivesUp(t *testing.T) {

@@ -92,6 +92,12 @@ type Batch struct {
 	Register      []Entry
 }
 
+// WrappedKey is a data key as it is kept beside the log: encrypted by a key of the ring.
+type WrappedKey struct {
+	ID      string
+	Wrapped []byte
+}
+
 // Outcome is the definite result of an Append.
 type Outcome string
 
@@ -146,10 +152,11 @@ type Store interface {
 	// Blob gives it back, or ErrAbsent.
 	Blob(ctx context.Context, name string) ([]byte, error)
 
-	// PutKey keeps a wrapped key under an id unless one is there, and gives back the one that is there now.
-	PutKey(ctx context.Context, id string, wrapped []byte) ([]byte, error)
-	// Key gives a wrapped key, or ErrAbsent.
-	Key(ctx context.Context, id string) ([]byte, error)
+	// PutKeys keeps wrapped keys, each under its id unless one is there, and gives back those that are there now, in
+	// order. All are durable when it returns.
+	PutKeys(ctx context.Context, keys []WrappedKey) ([][]byte, error)
+	// Keys gives the wrapped keys of these ids, in order; nil for one that is absent.
+	Keys(ctx context.Context, ids []string) ([][]byte, error)
 	// DeleteKey forgets a key; no error where there is none.
 	DeleteKey(ctx context.Context, id string) error
 

@@ -4,20 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/keys"
 )
 
 // RoleOperator is the role in which the audit event of a change names the operator.
 const RoleOperator broker.Role = "beheerder"
 
 const (
-	atOnce    = 100       // commands in one append
-	atOnceLen = 384 << 10 // bytes of entries in one append; the audit event needs room too
+	atOnce    = journal.MaxEvents - 1 // commands in one append; one of its entries is the audit event
+	atOnceLen = 384 << 10             // bytes of entries in one append; the audit event needs room too
 	maxTries  = 10
-	sealers   = 32 // a store makes many new keys durable in little more time than one
 )
 
 // Operator is who gives commands; the audit event names them.
@@ -40,7 +39,7 @@ func (r *Register) Do(ctx context.Context, a Appender, op Operator, c Command) e
 	return r.DoAll(ctx, a, op, []Command{c})
 }
 
-// DoAll makes changes in order, up to 100 in one append. Each command is checked as if those before it were made. On an
+// DoAll makes changes in order, as many in one append as it takes. Each command is checked as if those before it were made. On an
 // error the commands before the append that failed were made and are in the view; the error says how many.
 func (r *Register) DoAll(ctx context.Context, a Appender, op Operator, commands []Command) error {
 	if op.Name == "" || len(op.Name) > 100 {
@@ -129,13 +128,10 @@ func (r *Register) plan(commands []Command) (journal.Head, []draft, error) {
 	return r.head, drafts, nil
 }
 
-// seal encrypts what is about persons and staff, several at a time.
+// seal encrypts what is about persons and staff.
 func (r *Register) seal(ctx context.Context, drafts []draft) error {
-	var (
-		wait sync.WaitGroup
-		slot = make(chan struct{}, sealers)
-		errs = make([]error, len(drafts))
-	)
+	var plains []keys.Plain
+	var of []*draft
 	for i := range drafts {
 		d := &drafts[i]
 		keyID, part := d.command.key(r.cfg.Touch)
@@ -143,15 +139,16 @@ func (r *Register) seal(ctx context.Context, drafts []draft) error {
 			d.stored.Body = d.plain
 			continue
 		}
-		slot <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-slot }()
-			p, err := r.cfg.Vault.Seal(ctx, keyID, part, d.plain)
-			d.stored.Part, errs[i] = &p, err
-		})
+		plains, of = append(plains, keys.Plain{KeyID: keyID, Context: part, Text: d.plain}), append(of, d)
 	}
-	wait.Wait()
-	return errors.Join(errs...)
+	if len(plains) == 0 {
+		return nil
+	}
+	parts, err := r.cfg.Vault.SealAll(ctx, plains)
+	for i := range parts {
+		of[i].stored.Part = &parts[i]
+	}
+	return err
 }
 
 // link makes the drafts entries, as many as fit in one append.

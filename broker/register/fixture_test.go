@@ -206,22 +206,27 @@ func (m *memory) append(_ context.Context, after journal.Head, entries []journal
 	return journal.Appended, nil
 }
 
-func (m *memory) PutKey(_ context.Context, id string, wrapped []byte) ([]byte, error) {
+func (m *memory) PutKeys(_ context.Context, list []journal.WrappedKey) ([][]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, there := m.keys[id]; !there {
-		m.keys[id] = wrapped
+	var there [][]byte
+	for _, k := range list {
+		if m.keys[k.ID] == nil {
+			m.keys[k.ID] = k.Wrapped
+		}
+		there = append(there, m.keys[k.ID])
 	}
-	return m.keys[id], nil
+	return there, nil
 }
 
-func (m *memory) Key(_ context.Context, id string) ([]byte, error) {
+func (m *memory) Keys(_ context.Context, ids []string) ([][]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if k, there := m.keys[id]; there {
-		return k, nil
+	var there [][]byte
+	for _, id := range ids {
+		there = append(there, m.keys[id])
 	}
-	return nil, journal.ErrAbsent
+	return there, nil
 }
 
 // wrapper wraps keys and references with AES-GCM under one key.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/schakel/schakel/broker"
@@ -12,7 +13,7 @@ import (
 )
 
 const (
-	readAtOnce  = 500
+	readAtOnce  = 1000
 	waitAtMost  = time.Second            // then look whether the store still answers
 	retryAfter  = 200 * time.Millisecond // after the store failed
 	beforeStart = "there is no register yet; make one with `schakel init`"
@@ -72,30 +73,71 @@ func (r *Register) Refresh(ctx context.Context) error {
 	return err
 }
 
+// catchUp reads pages and decodes them ahead, on all cores, and makes them true one after another.
 func (r *Register) catchUp(ctx context.Context) error {
-	for {
-		r.mu.RLock()
-		head, broken := r.head, r.broken
-		r.mu.RUnlock()
-		if broken != nil {
-			return broken
+	r.mu.RLock()
+	head, broken := r.head, r.broken
+	r.mu.RUnlock()
+	if broken != nil {
+		return broken
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	pages := r.pages(ctx, head.ID)
+	defer func() { // nothing goes on when this returns
+		cancel()
+		for p := range pages {
+			<-p.ready
 		}
-		began := r.cfg.Now()
-		entries, err := r.cfg.Store.Read(ctx, journal.Register, head.ID, readAtOnce)
-		if err != nil && !errors.Is(err, journal.ErrAbsent) {
-			return fmt.Errorf("read register: %w", err)
+	}()
+	for p := range pages {
+		<-p.ready
+		switch {
+		case p.failed != nil && !errors.Is(p.failed, journal.ErrAbsent):
+			return fmt.Errorf("read register: %w", p.failed)
+		case len(p.entries) == 0:
+			return r.confirm(ctx, r.last(), p.began)
 		}
-		if len(entries) == 0 {
-			return r.confirm(ctx, head, began)
-		}
-		if err := r.add(ctx, head, entries); err != nil {
+		if err := r.take(p); err != nil {
 			return err
 		}
-		if len(entries) < readAtOnce {
-			r.complete(began)
-			return nil
+		if len(p.entries) < readAtOnce {
+			r.complete(p.began)
 		}
 	}
+	return ctx.Err()
+}
+
+// page is a run of entries on its way into the view.
+type page struct {
+	began   time.Time
+	entries []journal.Entry
+	failed  error // the store could not give it
+	ready   chan struct{}
+	changes []change
+	err     error // an entry could not be read
+}
+
+// pages reads the stream to its end. They come in order; what they say is there when ready is closed.
+func (r *Register) pages(ctx context.Context, after journal.ID) <-chan *page {
+	cores := runtime.GOMAXPROCS(0)
+	out, free := make(chan *page, cores), make(chan struct{}, cores)
+	go func() {
+		defer close(out)
+		for more := true; more && ctx.Err() == nil; {
+			p := &page{began: r.cfg.Now(), ready: make(chan struct{})}
+			p.entries, p.failed = r.cfg.Store.Read(ctx, journal.Register, after, readAtOnce)
+			if more = p.failed == nil && len(p.entries) == readAtOnce; more {
+				after = p.entries[readAtOnce-1].ID
+			}
+			free <- struct{}{}
+			go func() {
+				defer func() { <-free; close(p.ready) }()
+				p.changes, p.err = r.decode(ctx, p.entries)
+			}()
+			out <- p // it is taken, at the latest when catchUp returns
+		}
+	}()
+	return out
 }
 
 // confirm makes sure that nothing more to read means that the view is complete, and not that the store lost entries.
@@ -138,47 +180,106 @@ func (r *Register) stop(err error) error {
 // change is one entry, read.
 type change struct {
 	head    journal.Head
+	prev    broker.Hash
 	touches []broker.Touch
 	command Command // nil where its key was erased, and for the genesis
+	origin  genesis // of the genesis only
 }
 
-// add reads entries outside the lock, since that may fetch keys, and makes them true under it.
-func (r *Register) add(ctx context.Context, head journal.Head, entries []journal.Entry) error {
-	changes := make([]change, 0, len(entries))
-	var origin genesis
-	for _, e := range entries {
-		s, err := unchain(head, e)
+// decode reads entries, as far as that can be done without knowing what stands before them.
+func (r *Register) decode(ctx context.Context, entries []journal.Entry) ([]change, error) {
+	changes := make([]change, len(entries))
+	forms := make([]form, len(entries))
+	var parts []keys.Part
+	var plains []keys.Plain
+	var of []int
+	for i, e := range entries {
+		s, err := readEntry(e)
 		if err != nil {
-			return r.stop(&brokenError{e.ID, err})
+			return nil, &brokenError{e.ID, err}
 		}
-		head = journal.Head{ID: e.ID, Hash: e.Hash}
-		c := change{head: head, touches: e.Touches}
+		c := &changes[i]
+		c.head, c.prev, c.touches = journal.Head{ID: e.ID, Hash: e.Hash}, s.Prev, e.Touches
 		if s.Kind == kindGenesis {
-			origin, err = decode[genesis](s.Body)
-		} else {
-			c.command, err = r.read(ctx, s)
-		}
-		var transient *keyError
-		if errors.As(err, &transient) {
-			return fmt.Errorf("read register entry %s: %w", e.ID, err)
+			c.origin, err = decode[genesis](s.Body)
+		} else if forms[i], err = formFor(s.Kind); err == nil {
+			c.command, err = forms[i].inClear(s)
 		}
 		if err != nil {
-			return r.stop(&brokenError{e.ID, err})
+			return nil, &brokenError{e.ID, err}
 		}
-		changes = append(changes, c)
+		if s.Part != nil {
+			parts, plains, of = append(parts, *s.Part), append(plains, keys.Plain{Context: forms[i].part}), append(of, i)
+		}
+	}
+	if len(parts) == 0 {
+		return changes, nil
+	}
+	if err := r.cfg.Vault.OpenAll(ctx, parts, plains); err != nil {
+		return nil, fmt.Errorf("read register entries from %s: %w", entries[of[0]].ID, err)
+	}
+	for n, i := range of {
+		p, at := plains[n], entries[i].ID
+		if errors.Is(p.Err, keys.ErrErased) {
+			continue
+		}
+		if p.Err != nil { // not for ever: the ring may get what it lacks
+			return nil, fmt.Errorf("read register entry %s: %w", at, p.Err)
+		}
+		c, err := forms[i].read(p.Text)
+		if err != nil {
+			return nil, &brokenError{at, err}
+		}
+		if want, _ := c.key(r.cfg.Touch); p.KeyID != want {
+			return nil, &brokenError{at, errors.New("its part is encrypted under another's key")}
+		}
+		changes[i].command = c
+	}
+	return changes, nil
+}
+
+// inClear reads an entry that is stored in clear; nil for one that has a part, as its form wants.
+func (f form) inClear(s stored) (Command, error) {
+	switch {
+	case f.part != "" && s.Part == nil:
+		return nil, errors.New("it holds in clear what must be encrypted")
+	case f.part == "" && s.Part != nil:
+		return nil, errors.New("it is encrypted and should be in clear")
+	case f.part != "":
+		return nil, nil
+	}
+	return f.read(s.Body)
+}
+
+// take makes a page true, if it stands right after what the view has.
+func (r *Register) take(p *page) error {
+	var broken *brokenError
+	if errors.As(p.err, &broken) {
+		return r.stop(broken)
+	}
+	if p.err != nil {
+		return p.err
+	}
+	head := r.last()
+	for _, c := range p.changes {
+		if err := c.follows(head); err != nil {
+			return r.stop(&brokenError{c.head.ID, err})
+		}
+		head = c.head
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if origin != (genesis{}) {
-		r.origin = origin
-	}
-	for _, c := range changes {
+	e := r.env(r.state)
+	for _, c := range p.changes {
 		at := positionAt(c.head)
 		if c.command != nil {
-			if err := c.command.apply(r.env(r.state), at); err != nil {
+			if err := c.command.apply(e, at); err != nil {
 				r.broken = &brokenError{c.head.ID, err}
 				return r.broken
 			}
+		}
+		if c.origin != (genesis{}) {
+			r.origin = c.origin
 		}
 		r.head = c.head
 		r.recent.add(at, c.touches)
@@ -186,40 +287,15 @@ func (r *Register) add(ctx context.Context, head journal.Head, entries []journal
 	return nil
 }
 
-// keyError tells that a part could not be opened now, as the store of keys failed.
-type keyError struct{ err error }
-
-func (k *keyError) Error() string { return k.err.Error() }
-func (k *keyError) Unwrap() error { return k.err }
-
-// read opens the part of an entry, if it has one, and gives what it says; nil where its key was erased.
-func (r *Register) read(ctx context.Context, s stored) (Command, error) {
-	f, err := formFor(s.Kind)
-	switch {
-	case err != nil:
-		return nil, err
-	case f.part != "" && s.Part == nil:
-		return nil, errors.New("it holds in clear what must be encrypted")
-	case f.part == "" && s.Part != nil:
-		return nil, errors.New("it is encrypted and should be in clear")
-	case f.part == "":
-		return f.read(s.Body)
+// follows checks what ties an entry to the one before it.
+func (c change) follows(head journal.Head) error {
+	if !c.head.ID.Follows(head.ID) {
+		return fmt.Errorf("it does not follow %s", head.ID)
 	}
-	plain, keyID, err := r.cfg.Vault.Open(ctx, f.part, *s.Part)
-	if errors.Is(err, keys.ErrErased) {
-		return nil, nil
+	if c.prev != head.Hash {
+		return errors.New("it is not chained to the entry before")
 	}
-	if err != nil {
-		return nil, &keyError{err}
-	}
-	c, err := f.read(plain)
-	if err != nil {
-		return nil, err
-	}
-	if want, _ := c.key(r.cfg.Touch); keyID != want {
-		return nil, errors.New("its part is encrypted under another's key")
-	}
-	return c, nil
+	return nil
 }
 
 func (r *Register) env(s *state) env {

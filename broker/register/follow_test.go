@@ -109,11 +109,11 @@ func TestBrokenStream(t *testing.T) {
 		"policy sealed":  {replaceLast(func(_ *testing.T, _ *world, s *stored) { s.Kind = "policy.activated" }), "should be in clear"},
 		"second genesis": {replaceLast(func(_ *testing.T, _ *world, s *stored) { s.Kind, s.Part, s.Body = kindGenesis, nil, []byte(`{}`) }), "genesis"},
 		"another's key": {replaceLast(func(t *testing.T, w *world, s *stored) {
-			p, err := w.cfg.Vault.Seal(t.Context(), "case:other", "case", []byte(`{"case":"c1"}`))
+			p, err := w.cfg.Vault.SealAll(t.Context(), []keys.Plain{{KeyID: "case:other", Context: "case", Text: []byte(`{"case":"c1"}`)}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.Kind, s.Part = "case.closed", &p
+			s.Kind, s.Part = "case.closed", &p[0]
 		}), "another's key"},
 		"no agreement": {replaceLast(func(t *testing.T, _ *world, s *stored) {
 			a := agreed("a1", verhuurT, "huur").Agreement
@@ -241,11 +241,11 @@ type failing struct {
 	err error
 }
 
-func (f *failing) Open(ctx context.Context, part string, p keys.Part) ([]byte, string, error) {
+func (f *failing) OpenAll(ctx context.Context, parts []keys.Part, plains []keys.Plain) error {
 	if f.err != nil {
-		return nil, "", f.err
+		return f.err
 	}
-	return f.Vault.Open(ctx, part, p)
+	return f.Vault.OpenAll(ctx, parts, plains)
 }
 
 func TestValidate(t *testing.T) {

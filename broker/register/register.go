@@ -41,8 +41,8 @@ type Store interface {
 
 // Vault seals parts under a key by name, made at its first use (keys.Vault does).
 type Vault interface {
-	Seal(ctx context.Context, keyID, context string, plain []byte) (keys.Part, error)
-	Open(ctx context.Context, context string, p keys.Part) (plain []byte, keyID string, err error)
+	SealAll(ctx context.Context, plains []keys.Plain) ([]keys.Part, error)
+	OpenAll(ctx context.Context, parts []keys.Part, plains []keys.Plain) error
 }
 
 const (

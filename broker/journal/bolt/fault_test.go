@@ -111,7 +111,7 @@ func TestNothingIsSaidUntilSettled(t *testing.T) {
 	_, appended := s.Append(t.Context(), b)
 	_, read := s.Read(t.Context(), journal.Audit("a"), journal.ID{}, 1)
 	_, headed := s.Head(t.Context(), journal.Audit("a"))
-	_, key := s.Key(t.Context(), "k")
+	_, key := s.Keys(t.Context(), []string{"k"})
 	for call, err := range map[string]error{"append": appended, "read": read, "head": headed, "key": key, "check": s.Check(t.Context())} {
 		if err == nil || errors.Is(err, journal.ErrAbsent) {
 			t.Errorf("%s answered (%v) before the state was settled", call, err)
@@ -203,7 +203,7 @@ func TestReadOnly(t *testing.T) {
 	}
 	b := event(journal.Head{}, "x")
 	want(t, s, b, journal.Appended)
-	if _, err := s.PutKey(t.Context(), "k", []byte("v")); err != nil {
+	if _, err := s.PutKeys(t.Context(), []journal.WrappedKey{{ID: "k", Wrapped: []byte("v")}}); err != nil {
 		t.Fatal(err)
 	}
 	_ = s.Close()
@@ -218,14 +218,14 @@ func TestReadOnly(t *testing.T) {
 	if h, err := r.Head(t.Context(), journal.Audit("a")); err != nil || h != tip(b) {
 		t.Fatalf("head %v, %v", h, err)
 	}
-	if k, err := r.Key(t.Context(), "k"); err != nil || string(k) != "v" {
+	if k, err := r.Keys(t.Context(), []string{"k"}); err != nil || string(k[0]) != "v" {
 		t.Fatalf("key %q, %v", k, err)
 	}
 	if w, err := r.Writers(t.Context()); err != nil || len(w) != 1 {
 		t.Fatalf("writers %q, %v", w, err)
 	}
 	_, appended := r.Append(t.Context(), event(tip(b), "y"))
-	_, put := r.PutKey(t.Context(), "k2", []byte("v"))
+	_, put := r.PutKeys(t.Context(), []journal.WrappedKey{{ID: "k2", Wrapped: []byte("v")}})
 	for call, err := range map[string]error{
 		"append": appended, "put key": put, "init": r.Init(t.Context(), genesis),
 		"put blob": r.PutBlob(t.Context(), "b", nil), "delete key": r.DeleteKey(t.Context(), "k"),

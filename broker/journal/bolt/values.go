@@ -41,32 +41,46 @@ func (s *Store) Blob(ctx context.Context, name string) ([]byte, error) {
 	return data, nil
 }
 
-// PutKey implements journal.Store.
-func (s *Store) PutKey(ctx context.Context, id string, wrapped []byte) ([]byte, error) {
-	if id == "" {
-		return nil, fmt.Errorf("put key: it has no id: %w", errors.ErrUnsupported)
-	}
-	var there []byte
+// PutKeys implements journal.Store.
+func (s *Store) PutKeys(ctx context.Context, keys []journal.WrappedKey) ([][]byte, error) {
+	there := make([][]byte, len(keys))
 	err := s.update(ctx, func(tx *bbolt.Tx) (bool, error) {
-		b := tx.Bucket(bucketKeys)
-		if v := b.Get([]byte(id)); v != nil {
-			there = bytes.Clone(v)
-			return false, nil
+		b, added := tx.Bucket(bucketKeys), false
+		for i, k := range keys {
+			if k.ID == "" {
+				return false, fmt.Errorf("a key has no id: %w", errors.ErrUnsupported)
+			}
+			if v := b.Get([]byte(k.ID)); v != nil {
+				there[i] = bytes.Clone(v)
+				continue
+			}
+			there[i], added = bytes.Clone(k.Wrapped), true
+			if err := b.Put([]byte(k.ID), k.Wrapped); err != nil {
+				return false, err
+			}
 		}
-		there = bytes.Clone(wrapped)
-		return true, b.Put([]byte(id), wrapped)
+		return added, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("put key: %w", err)
+		return nil, fmt.Errorf("put keys: %w", err)
 	}
 	return there, nil
 }
 
-// Key implements journal.Store.
-func (s *Store) Key(ctx context.Context, id string) ([]byte, error) {
-	wrapped, err := s.get(ctx, bucketKeys, id)
+// Keys implements journal.Store.
+func (s *Store) Keys(ctx context.Context, ids []string) ([][]byte, error) {
+	wrapped := make([][]byte, len(ids))
+	err := s.view(ctx, func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketKeys)
+		for i, id := range ids {
+			if b != nil {
+				wrapped[i] = bytes.Clone(b.Get([]byte(id)))
+			}
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, fmt.Errorf("read key: %w", err)
+		return nil, fmt.Errorf("read keys: %w", err)
 	}
 	return wrapped, nil
 }

@@ -48,6 +48,7 @@ func Run(t *testing.T, b Backend) {
 		{"WaitEnds", testWaitEnds},
 		{"Blobs", testBlobs},
 		{"Keys", testKeys},
+		{"ManyKeys", testManyKeys},
 		{"Context", testContext},
 		{"Check", testCheck},
 		{"Claim", testClaim},

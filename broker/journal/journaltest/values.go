@@ -3,6 +3,7 @@ package journaltest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/schakel/schakel/broker/journal"
@@ -31,25 +32,37 @@ func testBlobs(t *testing.T, b Backend) {
 		}
 	}
 	wantErr(t, s.PutBlob(t.Context(), "", []byte("x")), errors.ErrUnsupported)
-	_, err = s.Key(t.Context(), "policy/1")
-	wantErr(t, err, journal.ErrAbsent)
+	if got := key(t, s, "policy/1"); got != nil {
+		t.Fatalf("a blob is a key: %q", got)
+	}
+}
+
+// key gives one key; nil where it is absent.
+func key(t *testing.T, s journal.Store, id string) []byte {
+	t.Helper()
+	got, err := s.Keys(t.Context(), []string{id})
+	if err != nil || len(got) != 1 {
+		t.Fatalf("key %q: %q, %v", id, got, err)
+	}
+	return got[0]
 }
 
 func testKeys(t *testing.T, b Backend) {
 	s := fresh(t, b)
-	_, err := s.Key(t.Context(), "k")
-	wantErr(t, err, journal.ErrAbsent)
+	if got := key(t, s, "k"); got != nil {
+		t.Fatalf("key %q in a new store", got)
+	}
 	if err := s.DeleteKey(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}
 	put := func(wrapped, want []byte) {
 		t.Helper()
-		got, err := s.PutKey(t.Context(), "k", wrapped)
-		if err != nil || !bytes.Equal(got, want) {
+		got, err := s.PutKeys(t.Context(), []journal.WrappedKey{{ID: "k", Wrapped: wrapped}})
+		if err != nil || len(got) != 1 || !bytes.Equal(got[0], want) {
 			t.Fatalf("put %q gave %q, %v; want %q", wrapped, got, err, want)
 		}
-		if got, err := s.Key(t.Context(), "k"); err != nil || !bytes.Equal(got, want) {
-			t.Fatalf("key is %q, %v; want %q", got, err, want)
+		if got := key(t, s, "k"); !bytes.Equal(got, want) {
+			t.Fatalf("key is %q; want %q", got, want)
 		}
 	}
 	first, second := []byte("\x00\xfffirst"), []byte("second")
@@ -58,13 +71,58 @@ func testKeys(t *testing.T, b Backend) {
 	if err := s.DeleteKey(t.Context(), "k"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Key(t.Context(), "k")
-	wantErr(t, err, journal.ErrAbsent)
+	if got := key(t, s, "k"); got != nil {
+		t.Fatalf("a deleted key is %q", got)
+	}
 	put(second, second)
-	_, err = s.PutKey(t.Context(), "", second)
+	_, err := s.PutKeys(t.Context(), []journal.WrappedKey{{ID: "other", Wrapped: first}, {Wrapped: second}})
 	wantErr(t, err, errors.ErrUnsupported)
+	if got := key(t, s, "other"); got != nil {
+		t.Fatalf("a call that failed left %q", got)
+	}
 	_, err = s.Blob(t.Context(), "k")
 	wantErr(t, err, journal.ErrAbsent)
+}
+
+// testManyKeys: many at once come back in order, whether they were there, are new, or are asked for and absent.
+func testManyKeys(t *testing.T, b Backend) {
+	s := fresh(t, b)
+	const n = 1000
+	var all, odd []journal.WrappedKey
+	var ids []string
+	for i := range n {
+		k := journal.WrappedKey{ID: fmt.Sprintf("é%d", i), Wrapped: fmt.Appendf(nil, "%d:\x00\xff", i)}
+		all, ids = append(all, k), append(ids, k.ID, fmt.Sprintf("none-%d", i))
+		if i%2 == 1 {
+			odd = append(odd, journal.WrappedKey{ID: k.ID, Wrapped: append([]byte("first "), k.Wrapped...)})
+		}
+	}
+	if _, err := s.PutKeys(t.Context(), odd); err != nil {
+		t.Fatal(err)
+	}
+	there, err := s.PutKeys(t.Context(), append(all, journal.WrappedKey{ID: all[0].ID, Wrapped: []byte("again")}))
+	if err != nil || len(there) != n+1 || !bytes.Equal(there[n], all[0].Wrapped) {
+		t.Fatalf("put gave %d keys, %v", len(there), err)
+	}
+	got, err := s.Keys(t.Context(), ids)
+	if err != nil || len(got) != len(ids) {
+		t.Fatalf("%d keys, %v; want %d", len(got), err, len(ids))
+	}
+	for i, k := range all {
+		want := k.Wrapped
+		if i%2 == 1 {
+			want = odd[i/2].Wrapped
+		}
+		if !bytes.Equal(there[i], want) || !bytes.Equal(got[2*i], want) || got[2*i+1] != nil {
+			t.Fatalf("key %d is %q and %q beside %q; want %q", i, there[i], got[2*i], got[2*i+1], want)
+		}
+	}
+	if got, err := s.Keys(t.Context(), nil); err != nil || len(got) != 0 {
+		t.Fatalf("none asked: %q, %v", got, err)
+	}
+	if got, err := s.PutKeys(t.Context(), nil); err != nil || len(got) != 0 {
+		t.Fatalf("none put: %q, %v", got, err)
+	}
 }
 
 // testReopen demands that whatever was acknowledged is there after a restart.
@@ -81,7 +139,7 @@ func testReopen(t *testing.T, b Backend) {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"kept", "deleted"} {
-		if _, err := s.PutKey(t.Context(), id, []byte("wrapped")); err != nil {
+		if _, err := s.PutKeys(t.Context(), []journal.WrappedKey{{ID: id, Wrapped: []byte("wrapped")}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -97,11 +155,9 @@ func testReopen(t *testing.T, b Backend) {
 		if data, err := s.Blob(t.Context(), "blob"); err != nil || string(data) != "data" {
 			t.Fatalf("blob %q, %v", data, err)
 		}
-		if k, err := s.Key(t.Context(), "kept"); err != nil || string(k) != "wrapped" {
-			t.Fatalf("key %q, %v", k, err)
+		if k, gone := key(t, s, "kept"), key(t, s, "deleted"); string(k) != "wrapped" || gone != nil {
+			t.Fatalf("key %q and deleted key %q", k, gone)
 		}
-		_, err := s.Key(t.Context(), "deleted")
-		wantErr(t, err, journal.ErrAbsent)
 	}
 	next := batch("a", last(e), 1)
 	next.Position = 2

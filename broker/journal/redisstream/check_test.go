@@ -33,7 +33,7 @@ func TestCheckSettings(t *testing.T) {
 			wantError(t, s.Check(t.Context()), journal.ErrUnsafe, says)
 			wantError(t, s.Init(t.Context(), genesis), journal.ErrUnsafe, says)
 			wantError(t, s.PutBlob(t.Context(), "b", []byte("x")), journal.ErrUnsafe, says)
-			_, err := s.PutKey(t.Context(), "k", []byte("x"))
+			_, err := s.PutKeys(t.Context(), []journal.WrappedKey{{ID: "k", Wrapped: []byte("x")}})
 			wantError(t, err, journal.ErrUnsafe, says)
 			if h, err := s.Head(t.Context(), journal.Register); err != nil || h != (journal.Head{}) {
 				t.Fatalf("head %v, %v; want that reading works and nothing was written", h, err)
@@ -183,7 +183,7 @@ func TestReplicas(t *testing.T) {
 		t.Fatalf("the replica has %d events, %v; want 1", v, err)
 	}
 
-	if _, err := s.PutKey(t.Context(), "k", []byte("wrapped")); err != nil {
+	if _, err := s.PutKeys(t.Context(), []journal.WrappedKey{{ID: "k", Wrapped: []byte("wrapped")}}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -195,7 +195,7 @@ func TestReplicas(t *testing.T) {
 		s := open(t, hasty)
 		_, err := s.Append(t.Context(), second)
 		wantError(t, err, nil) // "0 of 1 replicas", or on a busy machine that there was no answer
-		_, err = s.PutKey(t.Context(), "k", []byte("wrapped"))
+		_, err = s.PutKeys(t.Context(), []journal.WrappedKey{{ID: "k", Wrapped: []byte("wrapped")}})
 		wantError(t, err, nil)
 	}
 	if h, err := s.Head(t.Context(), journal.Audit("a")); err != nil || h != tip(second) {

@@ -22,7 +22,7 @@ func TestTouches(t *testing.T) {
 		for _, b := range rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 0, 20), 0, 5).Draw(t, "touches") {
 			touches = append(touches, broker.Touch(b))
 		}
-		got, err := splitTouches(joinTouches(touches))
+		got, err := split[broker.Touch](joinTouches(touches))
 		if err != nil || !slices.Equal(got, touches) {
 			t.Fatalf("%q became %q, %v", touches, got, err)
 		}

@@ -139,21 +139,20 @@ func decode(m redis.XMessage) (journal.Entry, error) {
 	}
 	copy(e.Hash[:], hash)
 	e.Bytes = []byte(body)
-	e.Touches, err = splitTouches(touches)
+	e.Touches, err = split[broker.Touch](touches)
 	return e, err
 }
 
-// splitTouches reads what joinTouches wrote, and nothing else.
-func splitTouches(s string) ([]broker.Touch, error) {
-	var touches []broker.Touch
+// split reads texts that were written as joinTouches writes them, and nothing else.
+func split[T ~string | ~[]byte](s string) ([]T, error) {
+	var out []T
 	for s != "" {
 		length, rest, ok := strings.Cut(s, ":")
 		n, err := strconv.Atoi(length)
 		if !ok || err != nil || n < 0 || n > len(rest) || strconv.Itoa(n) != length {
-			return nil, errors.New("decode entry: touches")
+			return nil, errors.New("decode: not a list of texts, each after its length")
 		}
-		touches = append(touches, broker.Touch(rest[:n]))
-		s = rest[n:]
+		out, s = append(out, T(rest[:n])), rest[n:]
 	}
-	return touches, nil
+	return out, nil
 }

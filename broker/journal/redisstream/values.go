@@ -17,9 +17,14 @@ local there = redis.call('HGET', KEYS[1], ARGV[1])
 if there and there ~= ARGV[2] then return 'other' end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 return 'same'`
-	putKeyLua = `
-redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
-return redis.call('HGET', KEYS[1], ARGV[1])`
+	putKeysLua = `
+local there = {}
+for i = 1, #ARGV, 2 do
+  redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1])
+  local key = redis.call('HGET', KEYS[1], ARGV[i])
+  there[#there + 1] = #key .. ':' .. key
+end
+return table.concat(there)`
 	deleteKeyLua = `
 redis.call('HDEL', KEYS[1], ARGV[1])
 return 'deleted'`
@@ -49,23 +54,43 @@ func (s *Store) Blob(ctx context.Context, name string) ([]byte, error) {
 	return data, nil
 }
 
-// PutKey implements journal.Store.
-func (s *Store) PutKey(ctx context.Context, id string, wrapped []byte) ([]byte, error) {
-	if id == "" {
-		return nil, fmt.Errorf("put key: it has no id: %w", errors.ErrUnsupported)
+// PutKeys implements journal.Store.
+func (s *Store) PutKeys(ctx context.Context, keys []journal.WrappedKey) ([][]byte, error) {
+	args := make([]any, 0, 2*len(keys))
+	for _, k := range keys {
+		if k.ID == "" {
+			return nil, fmt.Errorf("put keys: one has no id: %w", errors.ErrUnsupported)
+		}
+		args = append(args, k.ID, k.Wrapped)
 	}
-	there, err := s.write(ctx, s.cfg.Timeout, redis.NewScript(putKeyLua), []string{s.keys.wrapped}, id, wrapped)
+	answer, err := s.write(ctx, s.cfg.Timeout, redis.NewScript(putKeysLua), []string{s.keys.wrapped}, args...)
+	var there [][]byte
+	if err == nil {
+		there, err = split[[]byte](answer)
+	}
+	if err == nil && len(there) != len(keys) {
+		err = errors.New("the script gave back another number of keys")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("put key: %w", err)
+		return nil, fmt.Errorf("put keys: %w", err)
 	}
-	return []byte(there), nil
+	return there, nil
 }
 
-// Key implements journal.Store.
-func (s *Store) Key(ctx context.Context, id string) ([]byte, error) {
-	wrapped, err := s.get(ctx, s.keys.wrapped, id)
+// Keys implements journal.Store.
+func (s *Store) Keys(ctx context.Context, ids []string) ([][]byte, error) {
+	if err := ctx.Err(); err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	values, err := s.rdb.HMGet(ctx, s.keys.wrapped, ids...).Result()
 	if err != nil {
-		return nil, fmt.Errorf("read key: %w", err)
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	wrapped := make([][]byte, len(ids))
+	for i, v := range values {
+		if text, there := v.(string); there {
+			wrapped[i] = []byte(text)
+		}
 	}
 	return wrapped, nil
 }

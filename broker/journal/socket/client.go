@@ -150,14 +150,28 @@ func (c *client) Blob(ctx context.Context, name string) ([]byte, error) {
 	return a.Data, err
 }
 
-func (c *client) PutKey(ctx context.Context, id string, wrapped []byte) ([]byte, error) {
-	a, err := c.call(ctx, "put-key", request{Name: []byte(id), Data: wrapped})
-	return a.Data, err
+func (c *client) PutKeys(ctx context.Context, keys []journal.WrappedKey) ([][]byte, error) {
+	q := request{Names: make([][]byte, len(keys)), List: make([][]byte, len(keys))}
+	for i, k := range keys {
+		q.Names[i], q.List[i] = []byte(k.ID), k.Wrapped
+	}
+	a, err := c.call(ctx, "put-keys", q)
+	if err == nil && len(a.List) != len(keys) {
+		err = errors.New("put keys: the server gave back another number of keys")
+	}
+	return a.List, err
 }
 
-func (c *client) Key(ctx context.Context, id string) ([]byte, error) {
-	a, err := c.call(ctx, "key", request{Name: []byte(id)})
-	return a.Data, err
+func (c *client) Keys(ctx context.Context, ids []string) ([][]byte, error) {
+	q := request{Names: make([][]byte, len(ids))}
+	for i, id := range ids {
+		q.Names[i] = []byte(id)
+	}
+	a, err := c.call(ctx, "keys", q)
+	if err == nil && len(a.List) != len(ids) {
+		err = errors.New("read keys: the server gave another number of keys")
+	}
+	return a.List, err
 }
 
 func (c *client) DeleteKey(ctx context.Context, id string) error {

@@ -247,12 +247,12 @@ func FuzzHandler(f *testing.F) {
 	f.Add("append", []byte(`{"writer":"a","events":[{"id":{"Epoch":1,"Seq":0},"hash":"00","bytes":"eA=="}],"after":{},"registerAfter":{}}`))
 	f.Add("read", []byte(`{"stream":"register","max":-1,"after":{},"registerAfter":{}}`))
 	f.Add("init", []byte(`{"register":[],"after":{},"registerAfter":{}}`))
-	f.Add("put-key", []byte(`{"name":"aw==","data":"eA=="}`))
+	f.Add("put-keys", []byte(`{"names":["aw=="],"list":["eA=="]}`))
 	f.Add("head", []byte(`{"stream":"audit:a"} x`))
 	f.Add("none", []byte(`null`))
 	f.Fuzz(func(t *testing.T, call string, body []byte) {
 		switch call {
-		case "init", "append", "head", "read", "writers", "put-blob", "blob", "put-key", "key", "delete-key", "check", "hello":
+		case "init", "append", "head", "read", "writers", "put-blob", "blob", "put-keys", "keys", "delete-key", "check", "hello":
 		default: // waits too: they do what they say
 			return
 		}

@@ -79,13 +79,24 @@ func calls(s journal.Store) map[string]func(context.Context, request) (response,
 			data, err := s.Blob(ctx, string(q.Name))
 			return response{Data: data}, err
 		},
-		"put-key": func(ctx context.Context, q request) (response, error) {
-			data, err := s.PutKey(ctx, string(q.Name), q.Data)
-			return response{Data: data}, err
+		"put-keys": func(ctx context.Context, q request) (response, error) {
+			if len(q.Names) != len(q.List) {
+				return response{}, errors.New("put keys: each needs an id")
+			}
+			keys := make([]journal.WrappedKey, len(q.Names))
+			for i, id := range q.Names {
+				keys[i] = journal.WrappedKey{ID: string(id), Wrapped: q.List[i]}
+			}
+			list, err := s.PutKeys(ctx, keys)
+			return response{List: list}, err
 		},
-		"key": func(ctx context.Context, q request) (response, error) {
-			data, err := s.Key(ctx, string(q.Name))
-			return response{Data: data}, err
+		"keys": func(ctx context.Context, q request) (response, error) {
+			ids := make([]string, len(q.Names))
+			for i, id := range q.Names {
+				ids[i] = string(id)
+			}
+			list, err := s.Keys(ctx, ids)
+			return response{List: list}, err
 		},
 		"delete-key": func(ctx context.Context, q request) (response, error) {
 			return response{}, s.DeleteKey(ctx, string(q.Name))

@@ -21,7 +21,7 @@ import (
 // Every call is a POST of one request as JSON to prefix + its name, answered with one response as JSON.
 const (
 	prefix   = "/v1/"
-	protocol = 1
+	protocol = 2
 )
 
 // Limits of what goes over the socket. Base64 makes bytes a third longer.
@@ -46,6 +46,8 @@ type request struct {
 	Max    int            `json:"max,omitempty"`
 	Name   []byte         `json:"name,omitempty"`
 	Data   []byte         `json:"data,omitempty"`
+	Names  [][]byte       `json:"names,omitempty"`
+	List   [][]byte       `json:"list,omitempty"` // of data, in the order of Names
 }
 
 // response has the fields of every answer.
@@ -59,6 +61,7 @@ type response struct {
 	More     bool            `json:"more,omitempty"` // the page was cut short, or the wait is not over: ask again
 	Writers  []string        `json:"writers,omitempty"`
 	Data     []byte          `json:"data,omitempty"`
+	List     [][]byte        `json:"list,omitempty"` // of data, in the order of the names that were asked; null for what is absent
 }
 
 type entry struct {

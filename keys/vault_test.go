@@ -1,0 +1,133 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/schakel/schakel/broker/journal"
+)
+
+// keyStore keeps wrapped keys in memory and counts the calls.
+type keyStore struct {
+	mu         sync.Mutex
+	keys       map[string][]byte
+	puts, gets int
+	fail       error
+}
+
+func (s *keyStore) PutKeys(_ context.Context, list []journal.WrappedKey) ([][]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.puts++
+	var there [][]byte
+	for _, k := range list {
+		if s.keys[k.ID] == nil {
+			s.keys[k.ID] = k.Wrapped
+		}
+		there = append(there, s.keys[k.ID])
+	}
+	return there, s.fail
+}
+
+func (s *keyStore) Keys(_ context.Context, ids []string) ([][]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gets++
+	var there [][]byte
+	for _, id := range ids {
+		there = append(there, s.keys[id])
+	}
+	return there, s.fail
+}
+
+func newTestVault(t *testing.T) (*Vault, *keyStore) {
+	t.Helper()
+	r, err := Create(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &keyStore{keys: map[string][]byte{}}
+	return NewVault(s, r), s
+}
+
+// Many parts at once: one call to make their keys, one to read them, and each part is under its own key.
+func TestVaultMany(t *testing.T) {
+	v, s := newTestVault(t)
+	const n = 300
+	plains := make([]Plain, n)
+	for i := range plains {
+		plains[i] = Plain{KeyID: fmt.Sprintf("case:%d", i/3), Context: "case", Text: fmt.Appendf(nil, "text %d", i)}
+	}
+	parts, err := v.SealAll(t.Context(), plains)
+	if err != nil || len(parts) != n || s.puts != 1 || s.gets != 1 || len(s.keys) != n/3 {
+		t.Fatalf("%d parts, %v, %d puts, %d gets, %d keys", len(parts), err, s.puts, s.gets, len(s.keys))
+	}
+	delete(s.keys, "case:1")
+	parts[9].Commit[0] ^= 1
+	parts[10].Box[15] ^= 1
+	parts[11].Ref[30] ^= 1
+	parts[12].Box = parts[12].Box[:5]
+	fresh := NewVault(s, v.ring)
+	s.gets = 0
+	got := make([]Plain, n)
+	for i := range got {
+		got[i].Context = "case"
+	}
+	got[13].Context = "team"
+	if err := fresh.OpenAll(t.Context(), parts, got); err != nil || s.gets != 1 {
+		t.Fatalf("%v, %d gets", err, s.gets)
+	}
+	wrong := map[int]string{9: "not committed", 10: "altered", 11: "reference", 12: "too short", 13: "altered"}
+	for i, p := range got {
+		switch {
+		case i/3 == 1:
+			if !errors.Is(p.Err, ErrErased) || p.Text != nil {
+				t.Errorf("part %d without its key: %q, %v", i, p.Text, p.Err)
+			}
+		case wrong[i] != "":
+			if p.Err == nil || !strings.Contains(p.Err.Error(), wrong[i]) || errors.Is(p.Err, ErrErased) || p.Text != nil {
+				t.Errorf("part %d: %q, %v; want %q", i, p.Text, p.Err, wrong[i])
+			}
+		case p.Err != nil || p.KeyID != plains[i].KeyID || string(p.Text) != string(plains[i].Text):
+			t.Errorf("part %d: %q under %q, %v", i, p.Text, p.KeyID, p.Err)
+		}
+	}
+	s.fail = errors.New("no connection")
+	if err := NewVault(s, v.ring).OpenAll(t.Context(), parts[:1], make([]Plain, 1)); !errors.Is(err, s.fail) {
+		t.Errorf("opened without a store: %v", err)
+	}
+	if _, err := NewVault(s, v.ring).SealAll(t.Context(), plains[:1]); !errors.Is(err, s.fail) {
+		t.Errorf("sealed without a store: %v", err)
+	}
+}
+
+// Two vaults that make the same key at once end with one.
+func TestVaultRace(t *testing.T) {
+	a, s := newTestVault(t)
+	b := NewVault(s, a.ring)
+	var wait sync.WaitGroup
+	parts := make([]Part, 2)
+	for i, v := range []*Vault{a, b} {
+		wait.Go(func() {
+			var err error
+			if parts[i], err = v.Seal(t.Context(), "case:x", "case", []byte("secret")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	for _, p := range parts {
+		if text, id, err := NewVault(s, a.ring).Open(t.Context(), "case", p); err != nil || string(text) != "secret" || id != "case:x" {
+			t.Errorf("%q under %q, %v", text, id, err)
+		}
+	}
+	a.Forget("case:x")
+	delete(s.keys, "case:x")
+	if _, _, err := a.Open(t.Context(), "case", parts[0]); !errors.Is(err, ErrErased) {
+		t.Errorf("opened after its key was deleted: %v", err)
+	}
+}
