@@ -10,7 +10,8 @@ import (
 // The interfaces through which Disclose reaches the world. Each is declared here, where it is used; each says what its
 // errors mean.
 
-// Opener verifies a bearer token. Every error is an *Error of KindUnauthenticated, or KindTooLarge.
+// Opener verifies a token, and the proof that it came with its key. Every error is an *Error of KindUnauthenticated, or of
+// KindBusy for an agency that sends more proofs than can be remembered.
 type Opener interface {
 	Open(ctx context.Context, token string, channel Channel) (Caller, error)
 }
@@ -19,6 +20,11 @@ type Opener interface {
 type Channel struct {
 	// CertificateThumbprint is the base64url SHA-256 of the client certificate (cnf.x5t#S256, RFC 8705), "" without.
 	CertificateThumbprint string
+	// DPoP tells that the token came under the scheme DPoP (RFC 9449) and not as a bearer token. Proof is the header DPoP,
+	// "" without. Method and URL are those of the request, which a proof must be about: the URL as clients know it,
+	// without query.
+	DPoP               bool
+	Proof, Method, URL string
 }
 
 // Caller is who asks: an agency, on behalf of its worker in a role.

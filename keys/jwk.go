@@ -89,6 +89,9 @@ type PublicKey struct {
 	key crypto.PublicKey
 }
 
+// Thumbprint is the SHA-256 thumbprint of the key (RFC 7638), whatever its JWK called it.
+func (k PublicKey) Thumbprint() string { return thumbprint(k.key) }
+
 // ErrSignature tells that a signature does not fit the key and the bytes.
 var ErrSignature = errors.New("the signature does not fit")
 

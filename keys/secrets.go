@@ -25,7 +25,8 @@ const (
 	maxWrapped    = 64 // length of a key that may be wrapped
 	wrapLabel     = "schakel key wrap 1"
 	refLabel      = "schakel part reference 1"
-	refBlock      = 64 // references are padded to this, so that their length says nothing
+	nonceLabel    = "schakel gateway nonce 1" // under the same secret, apart by its label
+	refBlock      = 64                        // references are padded to this, so that their length says nothing
 	refSalt       = 24
 )
 
@@ -260,6 +261,11 @@ func (r *Ring) refCipher(salt []byte) (cipher.AEAD, []byte, error) {
 // Touch gives the opaque key of something facts rest on: a kind of thing (case, worker, team, agency) and its id.
 func (r *Ring) Touch(kind, value string) broker.Touch {
 	return broker.Touch(base64.RawURLEncoding.EncodeToString(mac(r.now.Load().Touch, kind, value)[:16]))
+}
+
+// MACNonce authenticates a nonce that a gateway gives out: 32 bytes, the same on every gateway of the deployment.
+func (r *Ring) MACNonce(nonce []byte) []byte {
+	return mac(r.now.Load().Reference, nonceLabel, string(nonce))
 }
 
 // gcm makes AES-256-GCM of a 32-byte key.

@@ -58,6 +58,7 @@ func problemTable() map[string]problemRow {
 		"Wait the number of seconds in Retry-After, then try again.")
 
 	tokenRows(add)
+	proofRows(add)
 
 	// Not now. Nothing was disclosed: no answer leaves before its record is safe.
 	const laterNL = " Er is niets verstrekt. Probeer het opnieuw na het aantal seconden in Retry-After."
@@ -104,10 +105,10 @@ func tokenRows(add func(status, retryAfter int, code, titleNL, titleEN, detailNL
 		row(code, "Het token wordt niet aanvaard", "The token is not accepted", detailNL, detailEN)
 	}
 	row("token-missing", "Er is geen token meegestuurd", "No token was sent",
-		"Stuur de header Authorization: Bearer met een JWT dat uw organisatie voor deze medewerker ondertekent.",
-		"Send the header Authorization: Bearer with a JWT that your agency signs for this worker.")
-	token("token-malformed", "Stuur precies één header Authorization, met Bearer, een spatie en een JWT in compacte vorm.",
-		"Send exactly one Authorization header, with Bearer, a space and a JWT in compact form.")
+		"Stuur de header Authorization: Bearer (of DPoP) met een JWT dat uw organisatie voor deze medewerker ondertekent.",
+		"Send the header Authorization: Bearer (or DPoP) with a JWT that your agency signs for this worker.")
+	token("token-malformed", "Stuur precies één header Authorization, met Bearer of DPoP, een spatie en een JWT in compacte vorm.",
+		"Send exactly one Authorization header, with Bearer or DPoP, a space and a JWT in compact form.")
 	token("token-too-large", "Een token is hooguit 8 kB. Laat claims weg die Schakel niet vraagt.",
 		"A token is at most 8 KB. Leave out claims that Schakel does not ask for.")
 	token("token-typ", "Zet in de header van het token typ: schakel-request+jwt.",
@@ -140,8 +141,41 @@ func tokenRows(add func(status, retryAfter int, code, titleNL, titleEN, detailNL
 		"A claim stands in it twice. Put each claim in once.")
 	token("token-claims", "Zet iss, sub, role, aud, iat, exp en jti in het token, elk van het juiste type.",
 		"Put iss, sub, role, aud, iat, exp and jti in the token, each of the right type.")
+	token("token-dpop", "Dit token en deze manier van vragen horen niet bij elkaar. Een token met cnf.jkt gaat met Authorization: DPoP en een bewijs in de header DPoP; een ander gaat zonder. Uw organisatie kan verplicht zijn tot het eerste.",
+		"This token and this way of asking do not belong together. A token with cnf.jkt goes with Authorization: DPoP and a proof in the DPoP header; any other goes without. Your agency may be held to the first.")
 	token("token-certificate", "Het token hoort bij een ander clientcertificaat, of er was geen. Verbind met het certificaat waarvan de vingerafdruk in cnf.x5t#S256 staat.",
 		"The token belongs to another client certificate, or there was none. Connect with the certificate whose thumbprint is in cnf.x5t#S256.")
+}
+
+// proofRows are what can be wrong with a DPoP proof (RFC 9449).
+func proofRows(add func(status, retryAfter int, code, titleNL, titleEN, detailNL, detailEN string)) {
+	proof := func(code, detailNL, detailEN string) {
+		add(http.StatusUnauthorized, 0, code, "Het bewijs bij het token wordt niet aanvaard", "The proof with the token is not accepted", detailNL, detailEN)
+	}
+	proof("proof-missing", "Stuur in de header DPoP een bewijs dat u de sleutel hebt waaraan het token gebonden is.",
+		"Send a proof in the DPoP header that you have the key the token is bound to.")
+	proof("proof-malformed", "Stuur precies één header DPoP, met een JWT in compacte vorm van hooguit 4 kB, zonder dubbele claims en zonder jku, x5u, x5c en crit.",
+		"Send exactly one DPoP header, with a JWT in compact form of at most 4 KB, without duplicate claims and without jku, x5u, x5c and crit.")
+	proof("proof-typ", "Zet in de header van het bewijs typ: dpop+jwt.", "Put typ: dpop+jwt in the proof's header.")
+	proof("proof-alg", "Onderteken het bewijs met ES256, PS256 of EdDSA, met het algoritme van de sleutel in jwk.",
+		"Sign the proof with ES256, PS256 or EdDSA, with the algorithm of the key in jwk.")
+	proof("proof-jwk", "Zet in jwk de openbare sleutel, en alleen die: P-256, Ed25519 of RSA van 2048 tot 4096 bits.",
+		"Put the public key in jwk, and only that: P-256, Ed25519 or RSA of 2048 to 4096 bits.")
+	proof("proof-key", "De sleutel in jwk is niet die waaraan het token gebonden is (cnf.jkt).",
+		"The key in jwk is not the one that the token is bound to (cnf.jkt).")
+	proof("proof-claims", "Zet jti, htm, htu, iat, ath en nonce in het bewijs, elk van het juiste type; jti heeft 16 tot 200 tekens.",
+		"Put jti, htm, htu, iat, ath and nonce in the proof, each of the right type; jti has 16 to 200 characters.")
+	proof("proof-htm", "Zet in htm de methode van dit verzoek.", "Put the method of this request in htm.")
+	proof("proof-htu", "Zet in htu het openbare adres van dit verzoek, zonder query.", "Put the public URL of this request in htu, without query.")
+	proof("proof-ath", "Zet in ath de SHA-256 van het token waarmee u vraagt, in base64url.",
+		"Put the SHA-256 of the token that you ask with in ath, in base64url.")
+	proof("proof-iat", "Het bewijs is te oud of komt uit de toekomst. Maak voor elk verzoek een nieuw; controleer ook de klok van uw systeem.",
+		"The proof is too old or from the future. Make a new one for each request; check your system's clock too.")
+	proof("proof-nonce", "Zet in nonce de waarde van de header DPoP-Nonce van dit antwoord, en vraag opnieuw met een nieuw bewijs.",
+		"Put the value of this answer's DPoP-Nonce header in nonce, and ask again with a new proof.")
+	proof("proof-signature", "De handtekening van het bewijs klopt niet bij de sleutel in jwk.", "The proof's signature does not match the key in jwk.")
+	proof("proof-replayed", "Dit bewijs is al gebruikt. Maak voor elk verzoek een nieuw, met een eigen jti.",
+		"This proof was used before. Make a new one for each request, with a jti of its own.")
 }
 
 // reasonTable has the text of each Param code.

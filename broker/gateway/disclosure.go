@@ -38,6 +38,7 @@ func (g *Gateway) serveDisclosure(w http.ResponseWriter, r *http.Request) {
 func (g *Gateway) writeEnvelope(w http.ResponseWriter, x *exchange, e broker.Envelope) {
 	x.asked, x.id, x.refused, x.summary = true, e.ID, e.Refusal, e.Summary
 	h := w.Header()
+	g.giveNonce(h, x)
 	status, contentType := http.StatusOK, typeJSON
 	if e.Refusal {
 		status, contentType, x.code = http.StatusForbidden, typeProblem, broker.CodeRefused
@@ -56,11 +57,16 @@ func (g *Gateway) writeEnvelope(w http.ResponseWriter, x *exchange, e broker.Env
 // is not asked for a body in vain.
 func (g *Gateway) read(r *http.Request, x *exchange) (broker.Call, error) {
 	call := broker.Call{Language: x.language, TraceID: x.trace.id, SpanID: x.trace.span, Trace: x.trace.context(),
-		Channel: channel(r)}
+		Channel: g.channel(r)}
 	var err error
-	if call.Token, err = bearer(r.Header.Values("Authorization")); err != nil {
+	if call.Token, x.dpop, err = credentials(r.Header.Values("Authorization")); err != nil {
 		return call, err
 	}
+	proofs := r.Header.Values("DPoP")
+	if len(proofs) > 1 {
+		return call, refuse("proof-malformed")
+	}
+	call.Channel.DPoP, call.Channel.Proof = x.dpop, strings.Join(proofs, "")
 	if r.URL.RawQuery != "" || r.URL.ForceQuery {
 		return call, refuse("query-not-allowed")
 	}
@@ -102,17 +108,18 @@ func (g *Gateway) body(r *http.Request, x *exchange) ([]byte, error) {
 	return nil, refuse("body-incomplete")
 }
 
-// bearer reads the token of exactly one Authorization header (RFC 6750).
-func bearer(headers []string) (string, error) {
+// credentials reads the token of exactly one Authorization header, and whether it came as a bearer token (RFC 6750) or
+// under the scheme DPoP (RFC 9449).
+func credentials(headers []string) (token string, dpop bool, err error) {
 	if len(headers) == 0 {
-		return "", broker.Fail(broker.KindUnauthenticated, "token-missing", nil)
+		return "", false, broker.Fail(broker.KindUnauthenticated, "token-missing", nil)
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
-	token = strings.Trim(token, " ")
-	if len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || !isToken68(token) {
-		return "", broker.Fail(broker.KindUnauthenticated, "token-malformed", nil)
+	token, dpop = strings.Trim(token, " "), strings.EqualFold(scheme, "DPoP")
+	if len(headers) > 1 || !(dpop || strings.EqualFold(scheme, "Bearer")) || !isToken68(token) {
+		return "", dpop, broker.Fail(broker.KindUnauthenticated, "token-malformed", nil)
 	}
-	return token, nil
+	return token, dpop, nil
 }
 
 func isToken68(s string) bool {
@@ -133,13 +140,22 @@ func idempotencyKey(headers []string) (string, bool) {
 	return k, true
 }
 
-// channel tells what is known of the connection: the thumbprint of the client's certificate (RFC 8705).
-func channel(r *http.Request) broker.Channel {
-	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-		return broker.Channel{}
+// channel tells what is known of the request that a token came with: the thumbprint of the client's certificate (RFC
+// 8705), and what a proof must be about. The address is the configured one, never what Host says.
+func (g *Gateway) channel(r *http.Request) broker.Channel {
+	c := broker.Channel{Method: r.Method, URL: g.cfg.PublicURL + r.URL.EscapedPath()}
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
+		c.CertificateThumbprint = base64.RawURLEncoding.EncodeToString(sum[:])
 	}
-	sum := sha256.Sum256(r.TLS.PeerCertificates[0].Raw)
-	return broker.Channel{CertificateThumbprint: base64.RawURLEncoding.EncodeToString(sum[:])}
+	return c
+}
+
+// giveNonce gives a client that uses DPoP what its next proof must carry.
+func (g *Gateway) giveNonce(h http.Header, x *exchange) {
+	if x.dpop && g.cfg.Nonce != nil {
+		h.Set("DPoP-Nonce", g.cfg.Nonce())
+	}
 }
 
 // write sends one whole answer.

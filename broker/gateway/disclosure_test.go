@@ -129,8 +129,8 @@ func TestFailuresBecomeProblems(t *testing.T) {
 		value  string
 	}{
 		{"malformed", broker.Fail(broker.KindInvalid, "json-malformed", secret), 400, "json-malformed", "", ""},
-		{"token", broker.Fail(broker.KindUnauthenticated, "token-expired", secret), 401, "token-expired", "WWW-Authenticate", `Bearer realm="schakel", error="invalid_token"`},
-		{"token too large", broker.Fail(broker.KindTooLarge, "token-too-large", secret), 401, "token-too-large", "WWW-Authenticate", `Bearer realm="schakel", error="invalid_token"`},
+		{"token", broker.Fail(broker.KindUnauthenticated, "token-expired", secret), 401, "token-expired", "WWW-Authenticate", `Bearer realm="schakel", error="invalid_token", DPoP realm="schakel", algs="ES256 PS256 EdDSA"`},
+		{"token too large", broker.Fail(broker.KindTooLarge, "token-too-large", secret), 401, "token-too-large", "WWW-Authenticate", `Bearer realm="schakel", error="invalid_token", DPoP realm="schakel", algs="ES256 PS256 EdDSA"`},
 		{"busy", broker.Fail(broker.KindBusy, "too-many-requests", secret), 429, "too-many-requests", "Retry-After", "1"},
 		{"journal", broker.Fail(broker.KindUnavailable, "journal-unavailable", secret), 503, "journal-unavailable", "Retry-After", "1"},
 		{"policy", broker.Fail(broker.KindUnavailable, "no-policy", secret), 503, "no-policy", "Retry-After", "30"},

@@ -20,6 +20,7 @@ type exchange struct {
 	trace    trace
 	raw      http.ResponseWriter // of net/http itself, for MaxBytesReader
 
+	dpop    bool // the token came under the scheme DPoP
 	route   string
 	code    string // of the problem, or "ok"
 	err     error  // what the Broker failed with

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,12 @@ type Config struct {
 	MetricsFrom []netip.Prefix
 	// Version of the software, for the metric schakel_build_info.
 	Version string
+
+	// PublicURL is what clients call this server, scheme and host and a path if it has one, also where a proxy stands
+	// before it: DPoP proofs must name it. "": no proof is taken.
+	PublicURL string
+	// Nonce gives what the next DPoP proof must carry (seal.Opener.Nonce). nil: none is given.
+	Nonce func() string
 
 	// BodyLimit bounds a request body. Default 64 KB.
 	BodyLimit int64
@@ -85,6 +92,7 @@ func New(c Config) (*Gateway, error) {
 	if c.JWKS == nil {
 		return nil, errors.New("new gateway: JWKS is missing")
 	}
+	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
 	if c.Ready == nil {
 		c.Ready = func(context.Context) error { return nil }
 	}

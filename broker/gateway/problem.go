@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/schakel/schakel/broker"
 )
@@ -85,16 +86,34 @@ func (g *Gateway) writeProblem(w http.ResponseWriter, x *exchange, p problem) {
 		h.Set("Retry-After", strconv.Itoa(s))
 	}
 	switch {
-	case p.Code == "token-missing": // RFC 6750: no error code when there was no token
-		h.Set("WWW-Authenticate", `Bearer realm="schakel"`)
 	case p.Status == http.StatusUnauthorized:
-		h.Set("WWW-Authenticate", `Bearer realm="schakel", error="invalid_token"`)
+		h.Set("WWW-Authenticate", challenge(p.Code, x.dpop))
+		g.giveNonce(h, x)
 	case p.Code == "content-encoding-unsupported":
 		h.Set("Accept-Encoding", "identity") // RFC 9110, 12.5.3
 	case p.Code == "media-type-unsupported":
 		h.Set("Accept-Post", typeJSON)
 	}
 	g.write(w, x, p.Status, typeProblem, encode(p))
+}
+
+// challenge says how to ask (RFC 9110, 11.6.1): by a bearer token (RFC 6750) or one bound to a key (RFC 9449), and what was
+// wrong with the way that was chosen.
+func challenge(code string, dpop bool) string {
+	const bearer, proof = `Bearer realm="schakel"`, `DPoP realm="schakel"`
+	const algs = `, algs="ES256 PS256 EdDSA"`
+	const token = `, error="invalid_token"`
+	switch {
+	case code == "token-missing": // no error code when there was no token
+		return bearer + ", " + proof + algs
+	case code == "proof-nonce":
+		return proof + `, error="use_dpop_nonce"` + algs
+	case strings.HasPrefix(code, "proof-"):
+		return proof + `, error="invalid_dpop_proof"` + algs
+	case dpop:
+		return proof + token + algs
+	}
+	return bearer + token + ", " + proof + algs
 }
 
 func in(language string, t broker.Text) string {

@@ -42,7 +42,7 @@ func TestClientCertificateIsTheChannel(t *testing.T) {
 	if got := s.ask(t); got.StatusCode != 200 || got.Header.Get("Strict-Transport-Security") == "" {
 		t.Errorf("%d %v", got.StatusCode, got.Header)
 	}
-	if c := s.last(t).Channel; c != (broker.Channel{}) {
+	if c := s.last(t).Channel; c != (broker.Channel{Method: "POST", URL: "/v1/disclosures"}) {
 		t.Errorf("without a certificate the channel is %+v", c)
 	}
 	own := certificate(t)
@@ -78,7 +78,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 func TestNoHeaderStandsForACertificate(t *testing.T) {
 	s := newSite(t)
 	s.ask(t, with("X-Client-Cert", "x"), with("X-Forwarded-Client-Cert", "Hash=x"), with("Client-Cert", ":x:"))
-	if c := s.last(t).Channel; c != (broker.Channel{}) {
+	if c := s.last(t).Channel; c != (broker.Channel{Method: "POST", URL: "/v1/disclosures"}) {
 		t.Errorf("channel %+v", c)
 	}
 }

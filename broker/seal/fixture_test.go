@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rand"
@@ -38,7 +39,9 @@ var (
 	otherThumb = b64(sum([]byte("another client certificate")))
 )
 
-func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+var b64url = base64.RawURLEncoding
+
+func b64(b []byte) string { return b64url.EncodeToString(b) }
 
 func sum(b []byte) []byte { s := sha256.Sum256(b); return s[:] }
 
@@ -50,18 +53,23 @@ type world struct {
 	opener   *seal.Opener
 	key      map[keys.Algorithm]keys.Signer // of the gemeente
 	private  map[keys.Algorithm]json.RawMessage
+	proof    map[keys.Algorithm]json.RawMessage // private keys that no register knows
 	corpKey  keys.Signer
 }
 
 // made once: generating RSA keys takes time.
 var made = sync.OnceValue(func() *world {
-	w := &world{key: map[keys.Algorithm]keys.Signer{}, private: map[keys.Algorithm]json.RawMessage{}}
+	w := &world{key: map[keys.Algorithm]keys.Signer{}, private: map[keys.Algorithm]json.RawMessage{},
+		proof: map[keys.Algorithm]json.RawMessage{}}
 	for _, alg := range []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256} {
 		_, private, err := keys.NewAgencyKey(alg)
 		if err != nil {
 			panic(err)
 		}
 		w.private[alg] = private
+		if _, w.proof[alg], err = keys.NewAgencyKey(alg); err != nil {
+			panic(err)
+		}
 		if w.key[alg], err = keys.ParseSigner(private); err != nil {
 			panic(err)
 		}
@@ -217,6 +225,12 @@ func signature(t testing.TB, private json.RawMessage, alg, input string) []byte 
 		}
 		size := (curve.Params().BitSize + 7) / 8
 		return append(r.FillBytes(make([]byte, size)), s.FillBytes(make([]byte, size))...)
+	case "EdDSA":
+		d, err := b64url.DecodeString(k.D)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ed25519.Sign(ed25519.NewKeyFromSeed(d), []byte(input))
 	case "RS256", "PS256":
 		key := rsaKey(t, private)
 		var out []byte

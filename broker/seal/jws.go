@@ -18,6 +18,7 @@ const (
 	AnswerType  = "schakel-answer+json"
 	RefusalType = "schakel-refusal+json"
 	HeadType    = "schakel-head+json"
+	ProofType   = "dpop+jwt" // RFC 9449
 )
 
 var (
@@ -36,9 +37,19 @@ type jws struct {
 	payload []byte
 }
 
-// parse takes a compact JWS apart. It refuses what JOSE libraries differ in: line breaks and stray bits in base64url,
-// duplicate members, text that is not UTF-8, embedded keys, crit and b64.
+// parse takes a compact JWS apart and refuses one that brings a key along.
 func parse(compact string) (jws, error) {
+	parts, err := parseWithKey(compact)
+	if _, there := parts.header["jwk"]; err == nil && there {
+		return jws{}, errEmbedded
+	}
+	return parts, err
+}
+
+// parseWithKey takes a compact JWS apart that may bring its public key along (jwk), as a DPoP proof does. It refuses
+// what JOSE libraries differ in: line breaks and stray bits in base64url, duplicate members, text that is not UTF-8,
+// keys from elsewhere, crit and b64.
+func parseWithKey(compact string) (jws, error) {
 	head, rest, ok := strings.Cut(compact, ".")
 	body, signature, ok2 := strings.Cut(rest, ".")
 	if !ok || !ok2 {
@@ -59,7 +70,7 @@ func parse(compact string) (jws, error) {
 	if err != nil {
 		return jws{}, err
 	}
-	for _, name := range []string{"jwk", "jku", "x5u", "x5c"} {
+	for _, name := range []string{"jku", "x5u", "x5c"} {
 		if _, there := header[name]; there {
 			return jws{}, errEmbedded
 		}

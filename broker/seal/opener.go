@@ -42,14 +42,17 @@ const (
 	codeRole           = "token-role"
 	codeClaims         = "token-claims"
 	codeCertificate    = "token-certificate"
+	codeDPoP           = "token-dpop"
 	defaultCacheTokens = 10_000
 )
 
-// TokenCodes lists every code an Opener refuses with: the gateway must have a text for each.
+// TokenCodes lists every code an Opener refuses a token or its proof with: the gateway must have a text for each.
 func TokenCodes() []string {
 	return []string{codeMissing, codeTooLarge, codeMalformed, codeDuplicate, codeType, codeAlgorithm, codeEmbedded,
 		codeCritical, codeKey, codeAgency, codeSignature, codeSuspended, codeKeySuspended, codeAudience, codeExpired,
-		codeNotYet, codeLifetime, codeRole, codeClaims, codeCertificate}
+		codeNotYet, codeLifetime, codeRole, codeClaims, codeCertificate, codeDPoP, codeProofMissing, codeProofMalformed,
+		codeProofType, codeProofAlgorithm, codeProofJWK, codeProofKey, codeProofClaims, codeProofMethod, codeProofURL,
+		codeProofToken, codeProofTime, codeProofNonce, codeProofSignature, codeProofReplayed}
 }
 
 // OpenerConfig is what an Opener is made of. Agencies and Audience are required.
@@ -61,14 +64,19 @@ type OpenerConfig struct {
 	// RequireCertificate demands of every token that it is bound to the client certificate, as the binding
 	// mtls does of one agency.
 	RequireCertificate bool
-	Now                func() time.Time // time.Now when nil
-	CacheSize          int              // verified tokens kept in memory; 10,000 when 0, none when negative
+	// MACNonce authenticates the nonces of DPoP proofs. All gateways of a deployment have the same (keys.Ring.MACNonce),
+	// so that a client may be sent from one to another. nil: a secret of this Opener.
+	MACNonce  func(nonce []byte) []byte
+	Now       func() time.Time // time.Now when nil
+	CacheSize int              // verified tokens kept in memory; 10,000 when 0, none when negative
 }
 
-// Opener verifies bearer tokens. It implements broker.Opener.
+// Opener verifies tokens and DPoP proofs. It implements broker.Opener.
 type Opener struct {
-	cfg   OpenerConfig
-	cache *cache
+	cfg    OpenerConfig
+	cache  *cache
+	nonces nonces
+	proofs proofs
 }
 
 // NewOpener makes an Opener.
@@ -85,7 +93,7 @@ func NewOpener(cfg OpenerConfig) (*Opener, error) {
 	if cfg.CacheSize == 0 {
 		cfg.CacheSize = defaultCacheTokens
 	}
-	return &Opener{cfg: cfg, cache: newCache(cfg.CacheSize)}, nil
+	return &Opener{cfg: cfg, cache: newCache(cfg.CacheSize), nonces: newNonces(cfg.MACNonce)}, nil
 }
 
 // refuse makes the 401 of a token. why never holds a value of the token.
@@ -136,6 +144,11 @@ func (o *Opener) Open(_ context.Context, token string, channel broker.Channel) (
 	if err := o.judge(t, agency, channel, now); err != nil {
 		return broker.Caller{}, err
 	}
+	if t.key != "" {
+		if err := o.prove(token, t, channel, now); err != nil {
+			return broker.Caller{}, err
+		}
+	}
 	return broker.Caller{Agency: t.issuer, Worker: t.worker, Role: t.role}, nil
 }
 
@@ -170,12 +183,21 @@ func (o *Opener) judge(t token, agency broker.Agency, channel broker.Channel, no
 	case !slices.Contains(agency.Roles, t.role):
 		return refuse(codeRole, "the agency may not assert this role; register it for the agency, or use another")
 	}
+	return o.bound(t, agency, channel)
+}
+
+// bound checks what a token is bound to, by what it says itself and by what the register asks of its agency. The proof of
+// a key comes after this.
+func (o *Opener) bound(t token, agency broker.Agency, channel broker.Channel) error {
 	switch {
-	case agency.Binding == broker.BindingDPoP:
-		return refuse(codeCertificate, "the agency's tokens must be bound by DPoP, which this version can't check")
-	case t.bound:
-		if channel.CertificateThumbprint == "" ||
-			subtle.ConstantTimeCompare([]byte(t.thumbprint), []byte(channel.CertificateThumbprint)) != 1 {
+	case t.key != "" && !channel.DPoP:
+		return refuse(codeDPoP, "a token with cnf.jkt is no bearer token: send Authorization: DPoP, and a proof in the header DPoP")
+	case t.key == "" && (channel.DPoP || channel.Proof != ""):
+		return refuse(codeDPoP, "a proof came with a token that is not bound to its key: add cnf with jkt")
+	case t.key == "" && agency.Binding == broker.BindingDPoP:
+		return refuse(codeDPoP, "the agency's tokens must be bound to a key: add cnf with jkt")
+	case t.thumbprint != "":
+		if subtle.ConstantTimeCompare([]byte(t.thumbprint), []byte(channel.CertificateThumbprint)) != 1 {
 			return refuse(codeCertificate, "cnf.x5t#S256 is not the certificate of this connection")
 		}
 	case agency.Binding == broker.BindingCertificate || o.cfg.RequireCertificate:

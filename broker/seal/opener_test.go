@@ -138,7 +138,10 @@ func TestOpenAttacks(t *testing.T) {
 		{"short jti", sign(t, es, "ES256", head, with(claims, "jti", strings.Repeat("a", 21))), "token-claims"},
 		{"jti with odd characters", sign(t, es, "ES256", head, with(claims, "jti", strings.Repeat("a", 21)+"+")), "token-claims"},
 		{"cnf without a certificate", sign(t, es, "ES256", head, with(claims, "cnf", object{"x5t#S256": thumb})), "token-certificate"},
-		{"cnf of another kind", sign(t, es, "ES256", head, with(claims, "cnf", object{"jkt": thumb})), "token-claims"},
+		{"cnf of another kind", sign(t, es, "ES256", head, with(claims, "cnf", object{"kid": thumb})), "token-claims"},
+		{"cnf of another kind beside", sign(t, es, "ES256", head, with(claims, "cnf", object{"x5t#S256": thumb, "jwk": object{}})), "token-claims"},
+		{"cnf.jkt no thumbprint", sign(t, es, "ES256", head, with(claims, "cnf", object{"jkt": "key"})), "token-claims"},
+		{"cnf.jkt as a bearer token", sign(t, es, "ES256", head, with(claims, "cnf", object{"jkt": thumb})), "token-dpop"},
 		{"cnf no object", sign(t, es, "ES256", head, with(claims, "cnf", thumb)), "token-claims"},
 		{"cnf null", sign(t, es, "ES256", head, with(claims, "cnf", nil)), "token-claims"},
 		{"cnf empty", sign(t, es, "ES256", head, with(claims, "cnf", object{"x5t#S256": ""})), "token-claims"},
@@ -156,7 +159,7 @@ func TestOpenAttacks(t *testing.T) {
 	// Every code there is has a case here or in a test of its own.
 	own := []string{"agency-suspended", "key-suspended"}
 	for _, want := range seal.TokenCodes() {
-		if !slices.Contains(own, want) && !slices.ContainsFunc(cases, func(c struct{ name, token, code string }) bool { return c.code == want }) {
+		if !strings.HasPrefix(want, "proof-") && !slices.Contains(own, want) && !slices.ContainsFunc(cases, func(c struct{ name, token, code string }) bool { return c.code == want }) {
 			t.Errorf("no case for code %s", want)
 		}
 	}

@@ -25,8 +25,8 @@ type token struct {
 	issued     time.Time
 	expires    time.Time
 	notBefore  time.Time // zero without nbf
-	bound      bool      // cnf is there
-	thumbprint string
+	thumbprint string    // cnf.x5t#S256: the certificate it is bound to, or ""
+	key        string    // cnf.jkt: the thumbprint of the key it is bound to, or ""
 }
 
 // readToken parses a token. Its errors are those that anyone may see.
@@ -97,15 +97,29 @@ func (t *token) read(claims map[string]any) {
 	if !uniqueEnough(text(claims, "jti")) {
 		wrong("jti must be a UUID, or 22 to 200 base64url characters: 128 random bits")
 	}
-	var cnf any
-	if cnf, t.bound = claims["cnf"]; t.bound {
-		obj, _ := cnf.(map[string]any)
-		t.thumbprint = text(obj, "x5t#S256")
-		// Another way of confirmation than the certificate can't be checked here, so it does not pass.
-		if b, err := decode(t.thumbprint); err != nil || len(b) != 32 {
-			wrong("cnf must hold x5t#S256, the base64url SHA-256 of the client certificate")
+	if cnf, there := claims["cnf"]; there && !t.confirm(cnf) {
+		wrong("cnf must hold x5t#S256, the base64url SHA-256 of the client certificate, or jkt, that of the DPoP key (RFC 7638)")
+	}
+}
+
+// confirm takes over what a token is bound to. Another way of confirmation can't be checked here, so it does not pass.
+func (t *token) confirm(cnf any) bool {
+	obj, _ := cnf.(map[string]any)
+	for name, v := range obj {
+		s, _ := v.(string)
+		if b, err := decode(s); err != nil || len(b) != 32 {
+			return false
+		}
+		switch name {
+		case "x5t#S256":
+			t.thumbprint = s
+		case "jkt":
+			t.key = s
+		default:
+			return false
 		}
 	}
+	return len(obj) > 0
 }
 
 func printable(s string) bool {
@@ -149,6 +163,13 @@ func uniqueEnough(jti string) bool {
 	return true
 }
 
+// newID gives 128 random bits.
+func newID() string {
+	id := make([]byte, 16)
+	_, _ = rand.Read(id) // never fails (crypto/rand)
+	return base64url.EncodeToString(id)
+}
+
 // TokenClaims is what an agency says in a token.
 type TokenClaims struct {
 	Agency                broker.OIN
@@ -159,6 +180,7 @@ type TokenClaims struct {
 	Lifetime              time.Duration // 300 s when 0
 	ID                    string        // jti; 128 random bits when ""
 	CertificateThumbprint string        // x5t#S256 of the client certificate the token will be sent with, or ""
+	KeyThumbprint         string        // jkt of the key that DPoP proofs will be signed with, or "" (ProofKey)
 }
 
 // SignToken makes a bearer token, as an agency's system does for its worker.
@@ -167,16 +189,21 @@ func SignToken(key keys.Signer, c TokenClaims) (string, error) {
 		c.Lifetime = maxLifetime
 	}
 	if c.ID == "" {
-		id := make([]byte, 16)
-		_, _ = rand.Read(id) // never fails (crypto/rand)
-		c.ID = base64url.EncodeToString(id)
+		c.ID = newID()
 	}
 	claims := map[string]any{
 		"iss": c.Agency, "sub": c.Worker, "role": c.Role, "aud": c.Audience, "jti": c.ID,
 		"iat": c.IssuedAt.Unix(), "exp": c.IssuedAt.Add(c.Lifetime).Unix(),
 	}
+	cnf := map[string]string{}
 	if c.CertificateThumbprint != "" {
-		claims["cnf"] = map[string]string{"x5t#S256": c.CertificateThumbprint}
+		cnf["x5t#S256"] = c.CertificateThumbprint
+	}
+	if c.KeyThumbprint != "" {
+		cnf["jkt"] = c.KeyThumbprint
+	}
+	if len(cnf) > 0 {
+		claims["cnf"] = cnf
 	}
 	payload, err := json.Marshal(claims)
 	if err != nil {

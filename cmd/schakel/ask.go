@@ -17,12 +17,14 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/seal"
+	"github.com/schakel/schakel/keys"
 )
 
 // asker is what the flags of ask and token say.
 type asker struct {
 	agency, worker, role, keyFile, audience, server, data string
 	lifetime                                              time.Duration
+	dpop, nonce                                           string
 
 	purpose, household, fields, workCase, onRefusal, idempotency, save, encryptionKey string
 
@@ -40,6 +42,7 @@ func (a *asker) tokenFlags(c *cobra.Command) {
 	f.StringVar(&a.server, "server", "", "URL of Schakel; default: the demo's in the data folder, or http://127.0.0.1:8080")
 	f.StringVar(&a.audience, "audience", "", "what the server calls itself in tokens; default: its URL")
 	f.DurationVar(&a.lifetime, "lifetime", maxLifetime, "how long the token is good, at most 300s")
+	f.StringVar(&a.dpop, "dpop", "", "bind the token to the private key (JWK) in this file, and prove it (RFC 9449); made when it is not there")
 	a.tls.flags(c)
 	dataFlag(c, &a.data)
 	for _, name := range []string{"agency", "worker", "role"} {
@@ -87,28 +90,53 @@ func newToken() *cobra.Command {
 	a := &asker{}
 	c := &cobra.Command{
 		Use:   "token --agency OIN --worker ID --role R",
-		Short: "Print a bearer token, to ask with curl",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			token, err := a.token()
-			if err != nil {
-				return err
-			}
-			if a.json {
-				return printJSON(c.OutOrStdout(), map[string]string{"token": token})
-			}
-			_, err = fmt.Fprintln(c.OutOrStdout(), token)
-			return err
-		},
+		Short: "Print a token, to ask with curl",
+		Long: `Prints a bearer token. With --dpop it prints two headers instead, Authorization and DPoP, for one request:
+  schakel token … --dpop key.jwk --nonce "$NONCE" | curl -H @- …
+The nonce is the header DPoP-Nonce of the last answer; the first one comes with a 401.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.print(c.OutOrStdout()) },
 	}
 	a.tokenFlags(c)
+	c.Flags().StringVar(&a.nonce, "nonce", "", "with --dpop: the last DPoP-Nonce of the server")
 	a.askFlags(c, false) // the same flags as ask, so that one command line serves both; these do not change the token
 	return c
 }
 
-// token signs a bearer token with the agency's key.
+// print shows a token, or what a request with a bound one carries.
+func (a *asker) print(out io.Writer) error {
+	token, err := a.token()
+	if err != nil {
+		return err
+	}
+	if a.dpop == "" {
+		if a.nonce != "" {
+			return &exitError{exitUsage, errors.New("--nonce goes with --dpop")}
+		}
+		if a.json {
+			return printJSON(out, map[string]string{"token": token})
+		}
+		_, err = fmt.Fprintln(out, token)
+		return err
+	}
+	proof, err := a.proof(token, a.nonce)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return printJSON(out, map[string]string{"token": token, "proof": proof})
+	}
+	_, err = fmt.Fprintf(out, "Authorization: DPoP %s\nDPoP: %s\n", token, proof)
+	return err
+}
+
+// token signs a token with the agency's key.
 func (a *asker) token() (string, error) {
 	a.defaults()
+	bound, err := a.proofKey()
+	if err != nil {
+		return "", err
+	}
 	oin, err := broker.ParseOIN(a.agency)
 	if err != nil {
 		return "", &exitError{exitUsage, fmt.Errorf("--agency: %w", err)}
@@ -125,7 +153,51 @@ func (a *asker) token() (string, error) {
 		return "", err
 	}
 	return seal.SignToken(signer, seal.TokenClaims{Agency: oin, Worker: broker.WorkerID(a.worker), Role: broker.Role(a.role),
-		Audience: a.audience, IssuedAt: time.Now(), Lifetime: a.lifetime, CertificateThumbprint: thumbprint})
+		Audience: a.audience, IssuedAt: time.Now(), Lifetime: a.lifetime, CertificateThumbprint: thumbprint,
+		KeyThumbprint: bound})
+}
+
+// proofKey gives the thumbprint of the key in --dpop, "" without, and makes the file when it is not there.
+func (a *asker) proofKey() (string, error) {
+	if a.dpop == "" {
+		return "", nil
+	}
+	if _, err := os.Stat(a.dpop); errors.Is(err, os.ErrNotExist) {
+		_, private, err := keys.NewAgencyKey(keys.ES256)
+		if err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(a.dpop, append(private, '\n'), 0o600); err != nil {
+			return "", fmt.Errorf("--dpop: %w", err)
+		}
+	}
+	key, err := a.prover()
+	if err != nil {
+		return "", err
+	}
+	return seal.ProofKey(key)
+}
+
+func (a *asker) prover() (keys.Signer, error) {
+	data, err := os.ReadFile(a.dpop)
+	if err != nil {
+		return keys.Signer{}, fmt.Errorf("--dpop: %w", err)
+	}
+	key, err := keys.ParseSigner(data)
+	if err != nil {
+		return keys.Signer{}, fmt.Errorf("--dpop: %w", err)
+	}
+	return key, nil
+}
+
+// proof signs the proof of one request. The server knows itself by its audience, whatever way leads to it.
+func (a *asker) proof(token, nonce string) (string, error) {
+	key, err := a.prover()
+	if err != nil {
+		return "", err
+	}
+	return seal.SignProof(key, seal.ProofClaims{Token: token, Method: http.MethodPost, URL: strings.TrimRight(a.audience, "/") + disclosures,
+		Nonce: nonce, IssuedAt: time.Now()})
 }
 
 func (a *asker) defaults() {
@@ -161,6 +233,9 @@ func (a *asker) requestBody() ([]byte, error) {
 
 // maxLifetime is what a server accepts of a token.
 const maxLifetime = 300 * time.Second
+
+// disclosures is where a server is asked.
+const disclosures = "/v1/disclosures"
 
 // maxAnswer bounds what is read of a server's answer.
 const maxAnswer = 4 << 20
@@ -210,12 +285,45 @@ func (a *asker) ask(ctx context.Context, out io.Writer) error {
 	return err
 }
 
+// post asks. Where a proof needs a nonce that the server has yet to give, it asks once more with it (RFC 9449, 9).
 func (a *asker) post(ctx context.Context, client *http.Client, token string, body []byte) (seal.Evidence, int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.server+"/v1/disclosures", bytes.NewReader(body))
+	resp, answer, err := a.send(ctx, client, token, "", body)
+	if nonce := nonceOf(resp); err == nil && a.dpop != "" && resp.StatusCode == http.StatusUnauthorized && nonce != "" {
+		resp, answer, err = a.send(ctx, client, token, nonce, body)
+	}
 	if err != nil {
-		return seal.Evidence{}, 0, &exitError{exitUsage, fmt.Errorf("--server: %w", err)}
+		return seal.Evidence{}, 0, err
+	}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/jose") {
+		compact, err := a.open(string(answer))
+		return seal.Evidence{Compact: compact}, resp.StatusCode, err
+	}
+	return seal.Evidence{Body: answer, Signature: resp.Header.Get("Payload-Signature")}, resp.StatusCode, nil
+}
+
+// nonceOf gives the nonce that a server asks for, "" where it asks for none.
+func nonceOf(resp *http.Response) string {
+	if resp == nil || !strings.Contains(resp.Header.Get("WWW-Authenticate"), `error="use_dpop_nonce"`) {
+		return ""
+	}
+	return resp.Header.Get("DPoP-Nonce")
+}
+
+// send makes one request and reads the whole answer.
+func (a *asker) send(ctx context.Context, client *http.Client, token, nonce string, body []byte) (*http.Response, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.server+disclosures, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, &exitError{exitUsage, fmt.Errorf("--server: %w", err)}
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
+	if a.dpop != "" {
+		proof, err := a.proof(token, nonce)
+		if err != nil {
+			return nil, nil, err
+		}
+		req.Header.Set("Authorization", "DPoP "+token)
+		req.Header.Set("DPoP", proof)
+	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept-Language", "nl")
 	if a.encryptionKey != "" {
@@ -226,18 +334,14 @@ func (a *asker) post(ctx context.Context, client *http.Client, token string, bod
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return seal.Evidence{}, 0, fmt.Errorf("ask %s: no answer; is it running? (%w)", a.server, errors.Unwrap(err))
+		return nil, nil, fmt.Errorf("ask %s: no answer; is it running? (%w)", a.server, errors.Unwrap(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return seal.Evidence{}, 0, fmt.Errorf("read answer: %w", err)
+		return nil, nil, fmt.Errorf("read answer: %w", err)
 	}
-	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/jose") {
-		compact, err := a.open(string(answer))
-		return seal.Evidence{Compact: compact}, resp.StatusCode, err
-	}
-	return seal.Evidence{Body: answer, Signature: resp.Header.Get("Payload-Signature")}, resp.StatusCode, nil
+	return resp, answer, nil
 }
 
 // open unpacks a nested JWE; a plain JWS has two dots and passes.

@@ -31,7 +31,8 @@ type config struct {
 	Writer string `yaml:"writer"`
 	// Listen is the public listener, host:port.
 	Listen string `yaml:"listen"`
-	// Audience is what agencies put in aud of their tokens: the public URL of this deployment.
+	// Audience is the public URL of this deployment: what agencies put in aud of their tokens, and what the htu of their
+	// DPoP proofs begins with.
 	Audience string `yaml:"audience"`
 	// Data is this gateway's own folder: heads/ and the administration socket.
 	Data string `yaml:"data"`

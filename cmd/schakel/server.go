@@ -147,7 +147,7 @@ func (s *server) gateway() (*gateway.Gateway, error) {
 		audience = s.url
 	}
 	opener, err := seal.NewOpener(seal.OpenerConfig{Agencies: s.desk.register.Agency, Audience: []string{audience},
-		RequireCertificate: s.cfg.require})
+		RequireCertificate: s.cfg.require, MACNonce: s.cfg.ring.MACNonce})
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (s *server) gateway() (*gateway.Gateway, error) {
 	}
 	return gateway.New(gateway.Config{
 		Broker: b, JWKS: func() []byte { return s.cfg.ring.JWKS(keys.Answers) }, Ready: s.ready, Log: s.cfg.log,
-		Version: version(), TLS: s.cfg.tls, MetricsFrom: s.cfg.metricsFrom,
+		Version: version(), TLS: s.cfg.tls, MetricsFrom: s.cfg.metricsFrom, PublicURL: audience, Nonce: opener.Nonce,
 		// Two rounds of questions, and the record: the connection must last longer than what is done for it.
 		RequestTimeout: 2*s.cfg.limits.SourceTimeout + 10*time.Second,
 	})
