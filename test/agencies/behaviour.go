@@ -25,6 +25,14 @@ const (
 	TwoPersons  Behaviour = "two-persons"  // answers about two persons (registry); elsewhere as OtherPerson
 	WrongType   Behaviour = "wrong-type"   // a list where a value should stand
 	Extra       Behaviour = "extra"        // adds what was not asked, a diagnosis and a BSN among it
+
+	Endless        Behaviour = "endless"         // a hundred megabytes
+	Bomb           Behaviour = "bomb"            // a hundred megabytes, zipped
+	Drip           Behaviour = "drip"            // a few bytes at a time, without end
+	RedirectLoop   Behaviour = "redirect-loop"   // sends the asker back to itself, with the question
+	WrongContent   Behaviour = "wrong-content"   // a good answer that is called a web page
+	Reset          Behaviour = "reset"           // half a good answer, then the connection is reset
+	OtherHousehold Behaviour = "other-household" // a good answer to another question: about someone of another household
 )
 
 // ExtraValue stands in every value that an Extra agency adds, so that a test can look for it anywhere.
@@ -40,6 +48,9 @@ func (t *Town) Set(holder broker.OIN, b Behaviour) {
 func (t *Town) behave(how Behaviour, w http.ResponseWriter, r *http.Request, out reply) {
 	persons, registry := out.body["personen"].([]any)
 	switch how {
+	case Endless, Bomb, Drip, RedirectLoop, WrongContent, Reset:
+		t.lie(how, w, r, out)
+		return
 	case Down:
 		if hj, ok := w.(http.Hijacker); ok {
 			if conn, _, err := hj.Hijack(); err == nil {

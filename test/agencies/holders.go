@@ -150,7 +150,11 @@ func (t *Town) holder(a Agency, body []byte, e *Entry) reply {
 	}
 	for _, f := range facts {
 		d := dice{kind: a.Kind, person: person, now: t.now(), shared: a.Key == broker.KeyIdentity}
-		if v := f.value(d); v != nil {
+		v := f.value(d)
+		if t.mark != nil {
+			v = t.mark(a.Kind, f.path, f.kind, person.BSN)
+		}
+		if v != nil {
 			plant(out, f.name, v)
 		}
 	}

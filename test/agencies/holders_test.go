@@ -179,12 +179,14 @@ func TestBehaviours(t *testing.T) {
 			agencies.Down: source.FailUnreachable, agencies.Failing: source.FailStatus, agencies.Slow: source.FailTimeout,
 			agencies.Redirect: source.FailRedirect, agencies.Garbage: source.FailMalformed, agencies.Twice: source.FailMalformed,
 			agencies.Huge: source.FailTooLarge, agencies.OtherPerson: source.FailOtherPerson, agencies.TwoPersons: source.FailOtherPerson,
-			agencies.WrongType: source.FailType,
+			agencies.WrongType: source.FailType, agencies.Endless: source.FailTooLarge, agencies.Bomb: source.FailMalformed,
+			agencies.Drip: source.FailTimeout, agencies.RedirectLoop: source.FailRedirect, agencies.WrongContent: source.FailMalformed,
+			agencies.Reset: source.FailUnreachable, agencies.OtherHousehold: source.FailOtherPerson,
 		} {
 			town.Set(a.OIN, how)
 			before := len(town.Log())
 			asker := s
-			if how == agencies.Slow {
+			if how == agencies.Slow || how == agencies.Drip {
 				asker = hasty
 			}
 			rec, err := asker.Fetch(t.Context(), q)

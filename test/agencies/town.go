@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/source"
 )
 
 // Config says whom the stand-ins know and where they listen. The zero value generates persons and takes free ports on
@@ -35,6 +36,9 @@ type Config struct {
 	Log io.Writer
 	// Patience is how long a Slow agency keeps a question; 0 is 10 s.
 	Patience time.Duration
+	// Mark, where it is set, gives the value of every field of every holder but the registry, instead of the holder's
+	// own: a test marks what may not be found elsewhere. nil: the holder has none.
+	Mark func(holder broker.AgencyKind, field broker.Field, kind source.Type, person broker.BSN) any
 }
 
 // Town is the stand-ins, running. Start one, Close it.
@@ -42,6 +46,7 @@ type Town struct {
 	people   Population
 	now      func() time.Time
 	patience time.Duration
+	mark     func(broker.AgencyKind, broker.Field, source.Type, broker.BSN) any
 	agencies []Agency
 	servers  []*http.Server
 	closing  context.Context
@@ -73,7 +78,7 @@ type Entry struct {
 
 // Start starts every agency.
 func Start(c Config) (*Town, error) {
-	t := &Town{people: c.People, now: c.Now, patience: c.Patience, behaviour: map[broker.OIN]Behaviour{}}
+	t := &Town{people: c.People, now: c.Now, patience: c.Patience, mark: c.Mark, behaviour: map[broker.OIN]Behaviour{}}
 	if len(t.people.persons) == 0 {
 		t.people = Generate(1)
 	}
@@ -205,6 +210,9 @@ func (t *Town) handler(a Agency) http.Handler {
 			_ = t.record.Encode(e) // a log of a try-out that can't be written must not change what the agency does
 		}
 		t.mu.Unlock()
+		if how == OtherHousehold && out.status == http.StatusOK {
+			out = t.aboutAnother(a, body, e)
+		}
 		t.behave(how, w, r, out)
 	})
 }

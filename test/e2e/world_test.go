@@ -38,6 +38,7 @@ type world struct {
 	redis   *redistest.Server
 
 	adjust func(config map[string]any) // changes what `schakel serve` is configured with; may be nil
+	hold   agencies.Config             // how the agencies on Redis are: Patience and Mark
 	client *http.Client                // that trusts the server
 }
 
@@ -52,9 +53,15 @@ func startBolt(t testing.TB, w *world) {
 
 // startRedis starts a Redis, the agencies, and `schakel serve` after `schakel init`.
 func startRedis(t testing.TB, w *world) {
-	w.redis = redistest.Start(t)
+	if w.redis == nil {
+		w.redis = redistest.Start(t)
+	}
+	if w.hold.Patience == 0 {
+		w.hold.Patience = 2 * time.Second
+	}
+	w.hold.People = w.people
 	var err error
-	if w.town, err = agencies.Start(agencies.Config{People: w.people, Patience: 2 * time.Second}); err != nil {
+	if w.town, err = agencies.Start(w.hold); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(w.dir, 0o700); err != nil {
