@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/journal"
@@ -169,63 +168,6 @@ func appendPart(b []byte, p keys.Part) []byte {
 	b = append(b, `","box":"`...)
 	b = base64.StdEncoding.AppendEncode(b, p.Box)
 	return append(b, `"}`...)
-}
-
-// Decode reads the bytes of an event strictly: they must be the very bytes Encode makes, so that one event has one
-// encoding and no unknown, doubled or reordered key can hide in it. Its errors never repeat the input.
-func Decode(data []byte) (Event, error) {
-	bad := func(what string) (Event, error) { return Event{}, errors.New("decode event: " + what) }
-	var w struct {
-		V        int             `json:"v"`
-		Writer   string          `json:"writer"`
-		Epoch    uint64          `json:"epoch"`
-		Seq      uint64          `json:"seq"`
-		Prev     broker.Hash     `json:"prev"`
-		Time     time.Time       `json:"time"`
-		Position broker.Position `json:"position"`
-		Kind     Kind            `json:"kind"`
-		Common   json.RawMessage `json:"common"`
-		Staff    *keys.Part      `json:"staff"`
-		Subjects []keys.Part     `json:"subjects"`
-	}
-	if err := json.Unmarshal(data, &w); err != nil {
-		return bad("not an event's JSON")
-	}
-	e := Event{
-		Writer: w.Writer, ID: journal.ID{Epoch: w.Epoch, Seq: w.Seq}, Prev: w.Prev, Time: w.Time.UTC(),
-		Position: w.Position, Kind: w.Kind, Common: w.Common, Staff: w.Staff, Subjects: w.Subjects,
-	}
-	switch {
-	case w.V != Version:
-		return bad("unknown version; a newer schakel wrote it")
-	case !journal.ValidWriter(w.Writer):
-		return bad("invalid writer name")
-	case e.Kind != KindStart && e.Kind != KindStop && e.Kind != KindDisclosure && e.Kind != KindRegister:
-		return bad("unknown kind")
-	case (e.Kind == KindStart) != (e.ID.Seq == 0):
-		return bad("an epoch starts with a start event at seq 0, and only there")
-	}
-	if err := checkCommon(e.Common); err != nil {
-		return bad(err.Error())
-	}
-	if !bytes.Equal(e.Encode(), data) {
-		return bad("not in canonical form")
-	}
-	return e, nil
-}
-
-func checkCommon(common json.RawMessage) error {
-	if len(common) == 0 || common[0] != '{' {
-		return errors.New("no common part")
-	}
-	if !utf8.Valid(common) {
-		return errors.New("not UTF-8")
-	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, common); err != nil || !bytes.Equal(compact.Bytes(), common) {
-		return errors.New("common part not in canonical form")
-	}
-	return nil
 }
 
 // entry makes the journal entry of encoded bytes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -204,19 +205,46 @@ func TestLogFollows(t *testing.T) {
 	})
 }
 
-// TestReadPages: more than a page, stopped by an error of the reader.
-func TestReadPages(t *testing.T) {
+// TestReadAll: pages come in order with what was seen of each entry, also where looking takes longer for some, and an
+// error of the store ends it after the pages before.
+func TestReadAll(t *testing.T) {
 	s := newStore(t)
-	const n = 2*pageSize + 10
+	const n = 5*pageSize + 10
 	for i := range uint64(n) {
 		s.streams["audit:x"] = append(s.streams["audit:x"], entry(journal.ID{Epoch: 1, Seq: i}, []byte{1}))
 	}
-	seen := 0
-	if err := Read(t.Context(), s, "audit:x", journal.ID{Epoch: 1, Seq: 3}, func(journal.Entry) error { seen++; return nil }); err != nil || seen != n-4 {
-		t.Errorf("%d %v", seen, err)
+	look := func(e journal.Entry) uint64 {
+		if e.ID.Seq/pageSize%2 == 0 {
+			runtime.Gosched()
+		}
+		return e.ID.Seq
 	}
-	stop := errors.New("enough")
-	if err := Read(t.Context(), s, "audit:x", journal.ID{}, func(journal.Entry) error { return stop }); !errors.Is(err, stop) {
-		t.Error(err)
+	next := uint64(4)
+	take := func(e journal.Entry, seen uint64) {
+		if e.ID.Seq != next || seen != next {
+			t.Fatalf("%s came, seen as %d, and not %d", e.ID, seen, next)
+		}
+		next++
 	}
+	if err := readAll(t.Context(), s, "audit:x", journal.ID{Epoch: 1, Seq: 3}, look, take); err != nil || next != n {
+		t.Errorf("up to %d: %v", next, err)
+	}
+	next = 0
+	err := readAll(t.Context(), brokenStore{s, 3*pageSize - 1}, "audit:x", journal.ID{}, look, take)
+	if !errors.Is(err, errLost) || next != 3*pageSize {
+		t.Errorf("up to %d: %v", next, err)
+	}
+}
+
+// brokenStore reads nothing after a seq.
+type brokenStore struct {
+	*fakeStore
+	last uint64
+}
+
+func (b brokenStore) Read(ctx context.Context, stream journal.Stream, after journal.ID, n int) ([]journal.Entry, error) {
+	if after.Seq >= b.last {
+		return nil, errLost
+	}
+	return b.fakeStore.Read(ctx, stream, after, n)
 }

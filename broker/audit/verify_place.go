@@ -66,13 +66,15 @@ func (p *place) chain(id journal.ID, prev broker.Hash) {
 		"%s was chained to another entry than this one: this one was altered, or %s was added", id, id)
 }
 
-// bytes judges the stored hash, and gives the one that the bytes have.
-func (p *place) bytes(e journal.Entry) (actual broker.Hash, ok bool) {
-	if actual = broker.Hash(sha256.Sum256(e.Bytes)); actual != e.Hash {
+func hashOf(e journal.Entry) broker.Hash { return broker.Hash(sha256.Sum256(e.Bytes)) }
+
+// bytes judges the stored hash by the one that the bytes have.
+func (p *place) bytes(e journal.Entry, actual broker.Hash) bool {
+	if actual != e.Hash {
 		p.fault(FaultAltered, p.report.Stream, e.ID, "its bytes or its hash were altered: they don't belong together")
-		return actual, false
+		return false
 	}
-	return actual, true
+	return true
 }
 
 // passed moves on. actual is the hash of the entry's bytes.

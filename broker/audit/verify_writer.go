@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/journal"
 )
 
@@ -56,26 +57,35 @@ func newWriterCheck(v *verifier, writer string, heads []Head) *writerCheck {
 	return w
 }
 
+// eventLook is what an event tells by itself.
+type eventLook struct {
+	actual broker.Hash // of its bytes
+	event  Event       // without its encrypted parts
+	err    error
+}
+
+func lookAtEvent(e journal.Entry) eventLook {
+	l := eventLook{actual: hashOf(e)}
+	l.event, l.err = decode(e.Bytes, false)
+	return l
+}
+
 func (w *writerCheck) run(ctx context.Context) error {
-	err := Read(ctx, w.cfg.Store, w.report.Stream, journal.ID{}, func(e journal.Entry) error {
-		w.entry(e)
-		return nil
-	})
-	if err != nil {
+	if err := readAll(ctx, w.cfg.Store, w.report.Stream, journal.ID{}, lookAtEvent, w.entry); err != nil {
 		return err
 	}
 	w.finish()
 	return nil
 }
 
-func (w *writerCheck) entry(e journal.Entry) {
+func (w *writerCheck) entry(e journal.Entry, l eventLook) {
 	if n, wanted := w.receipts[e.Hash]; wanted {
 		w.receipts[e.Hash] = n + 1
 	}
 	if !w.step(e) {
 		// Out of its place, but what it recorded was recorded: not a fault of the register's.
-		if ev, err := Decode(e.Bytes); err == nil && ev.Kind == KindRegister && ev.ID == e.ID && e.ID != w.last.ID {
-			w.records(ev, e.ID)
+		if l.err == nil && l.event.Kind == KindRegister && l.event.ID == e.ID && e.ID != w.last.ID {
+			w.records(l.event, e.ID)
 		}
 		return
 	}
@@ -83,20 +93,20 @@ func (w *writerCheck) entry(e journal.Entry) {
 		w.report.Epochs++
 	}
 	w.since++
-	actual, ok := w.bytes(e)
-	if ok {
-		w.content(e)
+	intact := w.bytes(e, l.actual)
+	if intact {
+		w.content(e, l)
 	}
-	w.passed(e, actual)
-	w.anchor(e, ok)
+	w.passed(e, l.actual)
+	w.anchor(e, intact)
 }
 
-func (w *writerCheck) content(e journal.Entry) {
-	ev, err := Decode(e.Bytes)
-	if err != nil {
-		w.fault(FaultAltered, w.report.Stream, e.ID, "%v", err)
+func (w *writerCheck) content(e journal.Entry, l eventLook) {
+	if l.err != nil {
+		w.fault(FaultAltered, w.report.Stream, e.ID, "%v", l.err)
 		return
 	}
+	ev := l.event
 	if ev.ID != e.ID || ev.Writer != w.writer {
 		w.fault(FaultAltered, w.report.Stream, e.ID, "it says it is %s of %s", ev.ID, ev.Writer)
 	}
