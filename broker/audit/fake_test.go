@@ -22,6 +22,8 @@ import (
 // fakeStore is a journal.Store in memory. It fails the test when a writer breaks the contract, and fails appends on
 // demand in both forms: lost, and done with the answer lost.
 type fakeStore struct {
+	journal.Snapshots // audit has nothing to do with them
+
 	t testing.TB
 
 	mu       sync.Mutex

@@ -140,7 +140,8 @@ type Store interface {
 	Append(ctx context.Context, b Batch) (Outcome, error)
 	// Head gives the last entry's id and hash; the zero Head for an absent stream.
 	Head(ctx context.Context, s Stream) (Head, error)
-	// Read gives up to max entries after an id, oldest first; nothing when there are none.
+	// Read gives up to max entries after an id, oldest first; nothing when there are none. An entry that can't be decoded
+	// comes with its ID alone, so that whoever reads can name it and go on; a zero Hash is no hash of anything.
 	Read(ctx context.Context, s Stream, after ID, max int) ([]Entry, error)
 	// Wait returns nil as soon as the stream has an entry after id, or the context's error.
 	Wait(ctx context.Context, s Stream, after ID) error
@@ -159,6 +160,8 @@ type Store interface {
 	Keys(ctx context.Context, ids []string) ([][]byte, error)
 	// DeleteKey forgets a key; no error where there is none.
 	DeleteKey(ctx context.Context, id string) error
+
+	Snapshots
 
 	// Check reads back whatever durability rests on; the error wraps ErrUnsafe where a setting is wrong.
 	Check(ctx context.Context) error

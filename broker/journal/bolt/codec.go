@@ -11,12 +11,14 @@ import (
 	"github.com/schakel/schakel/broker/journal"
 )
 
-// Buckets of the file: register (entries), audit (a bucket of entries for each writer), blobs and keys.
+// Buckets of the file: register (entries), audit (a bucket of entries for each writer), blobs, keys and snapshots.
 var (
 	bucketRegister = []byte("register")
 	bucketAudit    = []byte("audit")
 	bucketBlobs    = []byte("blobs")
 	bucketKeys     = []byte("keys")
+
+	bucketSnapshots = []byte("snapshots")
 )
 
 // key orders entries as their ids: epoch and seq, big-endian.

@@ -44,7 +44,8 @@ func (s *Store) Head(ctx context.Context, stream journal.Stream) (journal.Head, 
 	return h, nil
 }
 
-// Read implements journal.Store. It gives what is stored: whether the bytes have their hash is for the reader to say.
+// Read implements journal.Store. It gives what is stored: whether the bytes have their hash is for the reader to say, and
+// what can't be decoded has none.
 func (s *Store) Read(ctx context.Context, stream journal.Stream, after journal.ID, max int) ([]journal.Entry, error) {
 	var entries []journal.Entry
 	err := s.view(ctx, func(tx *bbolt.Tx) error {
@@ -64,7 +65,7 @@ func (s *Store) Read(ctx context.Context, stream journal.Stream, after journal.I
 			}
 			e, err := decode(v)
 			if err != nil {
-				return fmt.Errorf("entry %s: %w", id, err)
+				e = journal.Entry{}
 			}
 			e.ID = id
 			entries = append(entries, e)

@@ -49,6 +49,7 @@ func Run(t *testing.T, b Backend) {
 		{"Blobs", testBlobs},
 		{"Keys", testKeys},
 		{"ManyKeys", testManyKeys},
+		{"Snapshots", testSnapshots},
 		{"Context", testContext},
 		{"Check", testCheck},
 		{"Claim", testClaim},

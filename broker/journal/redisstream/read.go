@@ -55,7 +55,8 @@ func (s *Store) head(ctx context.Context, stream journal.Stream) (journal.Head, 
 	return journal.Head{ID: e.ID, Hash: e.Hash}, err
 }
 
-// Read implements journal.Store. It gives what is stored: whether the bytes have their hash is for the reader to say.
+// Read implements journal.Store. It gives what is stored: whether the bytes have their hash is for the reader to say, and
+// what can't be decoded has none.
 func (s *Store) Read(ctx context.Context, stream journal.Stream, after journal.ID, max int) ([]journal.Entry, error) {
 	key, err := s.key(stream)
 	if err := errors.Join(err, ctx.Err()); err != nil {
@@ -70,9 +71,14 @@ func (s *Store) Read(ctx context.Context, stream journal.Stream, after journal.I
 	}
 	entries := make([]journal.Entry, len(messages))
 	for i, m := range messages {
-		if entries[i], err = decode(m); err != nil {
-			return nil, fmt.Errorf("read %s: entry %s: %w", stream, m.ID, err)
+		if entries[i], err = decode(m); err == nil {
+			continue
 		}
+		id, err := journal.ParseID(m.ID)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", stream, err)
+		}
+		entries[i] = journal.Entry{ID: id}
 	}
 	return entries, nil
 }

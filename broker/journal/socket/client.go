@@ -179,6 +179,32 @@ func (c *client) DeleteKey(ctx context.Context, id string) error {
 	return err
 }
 
+func (c *client) PutChunk(ctx context.Context, snapshot string, n int, data []byte) error {
+	if err := journal.ValidateChunk(snapshot, n, data); err != nil {
+		return err
+	}
+	_, err := c.call(ctx, "put-chunk", request{Name: []byte(snapshot), Number: n, Data: data})
+	return err
+}
+
+func (c *client) PutSnapshot(ctx context.Context, s journal.Snapshot) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	_, err := c.call(ctx, "put-snapshot", request{Snapshot: s})
+	return err
+}
+
+func (c *client) Snapshot(ctx context.Context) (journal.Snapshot, error) {
+	a, err := c.call(ctx, "snapshot", request{})
+	return a.Snapshot, err
+}
+
+func (c *client) Chunk(ctx context.Context, snapshot string, n int) ([]byte, error) {
+	a, err := c.call(ctx, "chunk", request{Name: []byte(snapshot), Number: n})
+	return a.Data, err
+}
+
 func (c *client) Check(ctx context.Context) error {
 	_, err := c.call(ctx, "check", request{})
 	return err

@@ -252,7 +252,7 @@ func FuzzHandler(f *testing.F) {
 	f.Add("none", []byte(`null`))
 	f.Fuzz(func(t *testing.T, call string, body []byte) {
 		switch call {
-		case "init", "append", "head", "read", "writers", "put-blob", "blob", "put-keys", "keys", "delete-key", "check", "hello":
+		case "init", "append", "head", "read", "writers", "put-blob", "blob", "put-keys", "keys", "delete-key", "put-chunk", "put-snapshot", "snapshot", "chunk", "check", "hello":
 		default: // waits too: they do what they say
 			return
 		}

@@ -101,6 +101,20 @@ func calls(s journal.Store) map[string]func(context.Context, request) (response,
 		"delete-key": func(ctx context.Context, q request) (response, error) {
 			return response{}, s.DeleteKey(ctx, string(q.Name))
 		},
+		"put-chunk": func(ctx context.Context, q request) (response, error) {
+			return response{}, s.PutChunk(ctx, string(q.Name), q.Number, q.Data)
+		},
+		"put-snapshot": func(ctx context.Context, q request) (response, error) {
+			return response{}, s.PutSnapshot(ctx, q.Snapshot)
+		},
+		"snapshot": func(ctx context.Context, _ request) (response, error) {
+			snapshot, err := s.Snapshot(ctx)
+			return response{Snapshot: snapshot}, err
+		},
+		"chunk": func(ctx context.Context, q request) (response, error) {
+			data, err := s.Chunk(ctx, string(q.Name), q.Number)
+			return response{Data: data}, err
+		},
 		"check": func(ctx context.Context, _ request) (response, error) { return response{}, s.Check(ctx) },
 	}
 }

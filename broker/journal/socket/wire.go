@@ -48,6 +48,9 @@ type request struct {
 	Data   []byte         `json:"data,omitempty"`
 	Names  [][]byte       `json:"names,omitempty"`
 	List   [][]byte       `json:"list,omitempty"` // of data, in the order of Names
+	Number int            `json:"number,omitempty"`
+
+	Snapshot journal.Snapshot `json:"snapshot"`
 }
 
 // response has the fields of every answer.
@@ -62,6 +65,8 @@ type response struct {
 	Writers  []string        `json:"writers,omitempty"`
 	Data     []byte          `json:"data,omitempty"`
 	List     [][]byte        `json:"list,omitempty"` // of data, in the order of the names that were asked; null for what is absent
+
+	Snapshot journal.Snapshot `json:"snapshot"`
 }
 
 type entry struct {
