@@ -55,6 +55,8 @@ type world struct {
 	private  map[keys.Algorithm]json.RawMessage
 	proof    map[keys.Algorithm]json.RawMessage // private keys that no register knows
 	corpKey  keys.Signer
+
+	corpPrivate json.RawMessage
 }
 
 // made once: generating RSA keys takes time.
@@ -78,6 +80,7 @@ var made = sync.OnceValue(func() *world {
 	if err != nil {
 		panic(err)
 	}
+	w.corpPrivate = private
 	if w.corpKey, err = keys.ParseSigner(private); err != nil {
 		panic(err)
 	}
@@ -87,7 +90,7 @@ var made = sync.OnceValue(func() *world {
 func newWorld(t testing.TB, change ...func(*seal.OpenerConfig)) *world {
 	t.Helper()
 	m := made()
-	w := &world{now: start, key: m.key, private: m.private, corpKey: m.corpKey}
+	w := &world{now: start, key: m.key, private: m.private, corpKey: m.corpKey, corpPrivate: m.corpPrivate}
 	a := broker.Agency{OIN: gemeente, Kind: "gemeente", Roles: []broker.Role{"wijkteammedewerker", "casusregisseur"}}
 	for _, alg := range []keys.Algorithm{keys.ES256, keys.EdDSA, keys.PS256} {
 		a.Keys = append(a.Keys, broker.AgencyKey{ID: m.key[alg].ID(), JWK: m.key[alg].Public()})
@@ -247,6 +250,22 @@ func signature(t testing.TB, private json.RawMessage, alg, input string) []byte 
 	}
 	t.Fatalf("no signing with %s here", alg)
 	return nil
+}
+
+// ecdsaKey reads a public P-256 JWK by hand.
+func ecdsaKey(t testing.TB, jwk json.RawMessage) *ecdsa.PublicKey {
+	t.Helper()
+	var k struct{ X, Y string }
+	if err := json.Unmarshal(jwk, &k); err != nil {
+		t.Fatal(err)
+	}
+	x, err1 := b64url.DecodeString(k.X)
+	y, err2 := b64url.DecodeString(k.Y)
+	key, err3 := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, x...), y...))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func hs256(key []byte, input string) []byte {

@@ -1,6 +1,7 @@
 package seal_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -65,6 +66,37 @@ func FuzzClaims(f *testing.F) {
 		if n := len([]rune(string(caller.Worker))); caller.Agency != gemeente || n < 1 || n > 100 ||
 			(caller.Role != "wijkteammedewerker" && caller.Role != "casusregisseur") {
 			t.Fatalf("opened with agency %v, role %v", caller.Agency, caller.Role)
+		}
+	})
+}
+
+// FuzzProof puts any claims and header under a good signature of the key the token is bound to: a proof is only taken once,
+// and only when it says what it must.
+func FuzzProof(f *testing.F) {
+	w := newWorld(f)
+	p := newProver(f, w)
+	good := jsonOf(f, p.claims())
+	f.Add(good, "", asked)
+	f.Add(strings.Replace(good, `"POST"`, `"GET"`, 1), `,"jku":"x"`, asked)
+	f.Add(`{"jti":"aaaaaaaaaaaaaaaa","htm":"POST","htu":"`+asked+`","iat":1e400}`, `,"crit":[]`, "")
+	f.Add(`{"htu":"https://[::1]:443/%2e%2e/%zz/./v1"}`, "", "https://user@schakel.example:443//v1/../%64#x")
+	f.Fuzz(func(t *testing.T, claims, more, url string) {
+		header := strings.TrimSuffix(jsonOf(t, p.head()), "}") + more + `}`
+		proof := sign(t, p.private, "ES256", header, claims)
+		try := func() error {
+			_, err := w.opener.Open(t.Context(), p.token, broker.Channel{DPoP: true, Proof: proof, Method: "POST", URL: url})
+			return err
+		}
+		if err := try(); err != nil {
+			_ = code(t, err)
+			return
+		}
+		var said struct{ Htm, Ath, Nonce, Jti string }
+		if err := json.Unmarshal([]byte(claims), &said); err != nil || said.Htm != "POST" || said.Ath != b64(sum([]byte(p.token))) || len(said.Jti) < 16 {
+			t.Fatal("taken, and it does not say what it must")
+		}
+		if code(t, try()) != "proof-replayed" {
+			t.Fatal("taken twice")
 		}
 	})
 }

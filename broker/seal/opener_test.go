@@ -374,7 +374,7 @@ func stray(token string) string {
 	return token[:len(token)-1] + string(alphabet[last|1])
 }
 
-func jsonOf(t *testing.T, v any) string {
+func jsonOf(t testing.TB, v any) string {
 	t.Helper()
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -124,7 +124,7 @@ func (t *token) confirm(cnf any) bool {
 
 func printable(s string) bool {
 	for _, r := range s {
-		if !unicode.IsPrint(r) {
+		if !unicode.IsPrint(r) || r == utf8.RuneError { // what half a character in an escape is read as
 			return false
 		}
 	}
