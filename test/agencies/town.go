@@ -71,6 +71,7 @@ type Entry struct {
 	Client    string         // subject of the client certificate, or "api-key"
 	RequestID string
 	Trace     string // traceparent
+	State     string // tracestate
 	Status    int
 	Path      string
 	Body      []byte // the question as it came, for tests that look for what must not be in it
@@ -176,7 +177,7 @@ const maxQuestion = 64 << 10
 func (t *Town) handler(a Agency) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e := Entry{Time: t.now(), Holder: a.OIN, Kind: a.Kind, RequestID: r.Header.Get("X-Request-Id"),
-			Trace: r.Header.Get("Traceparent"), Path: r.URL.RequestURI(), Client: "api-key"}
+			Trace: r.Header.Get("Traceparent"), State: r.Header.Get("Tracestate"), Path: r.URL.RequestURI(), Client: "api-key"}
 		if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 			e.Client = r.TLS.PeerCertificates[0].Subject.String()
 		}

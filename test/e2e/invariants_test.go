@@ -153,7 +153,7 @@ func (w *world) post(t testing.TB, server, token string, body []byte, header map
 	for k, v := range header {
 		req.Header.Set(k, v)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := w.http().Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

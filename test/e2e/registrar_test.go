@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func (w *world) openRing(t testing.TB) *keys.Ring {
 func (w *world) newRegistrar(t testing.TB, ring *keys.Ring, catalog *broker.Catalog, name string) *registrar {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	store, err := redisstream.Open(ctx, redisstream.Config{Addrs: []string{w.redis.Addr}, Shard: w.people.Municipality(), Timeout: 5 * time.Second})
+	store, err := redisstream.Open(ctx, redisstream.Config{Addrs: []string{w.redis.Addr}, Password: w.redisPassword(), Shard: w.people.Municipality(), Timeout: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +83,12 @@ func (r *registrar) append(ctx context.Context, after journal.Head, entries []jo
 	outcome, err := r.writer.Change(ctx, audit.Change{After: after, Entries: entries, Kind: kind, Staff: staff})
 	r.last = span{call, time.Now().UnixNano()}
 	return outcome, err
+}
+
+// redisPassword is "" where Redis asks none.
+func (w *world) redisPassword() string {
+	data, _ := os.ReadFile(filepath.Join(w.dir, "redis-password"))
+	return string(data)
 }
 
 // agencyKey is the private key that an agency of the example signs with.

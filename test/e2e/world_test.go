@@ -39,7 +39,9 @@ type world struct {
 
 	adjust func(config map[string]any) // changes what `schakel serve` is configured with; may be nil
 	hold   agencies.Config             // how the agencies on Redis are: Patience and Mark
-	client *http.Client                // that trusts the server
+
+	passphrase string       // of the ring; "" is one that all have
+	client     *http.Client // that trusts the server
 }
 
 // startBolt starts `schakel demo`.
@@ -102,7 +104,10 @@ func startRedis(t testing.TB, w *world) {
 		t.Fatal(err)
 	}
 	w.write(t, "schakel.yaml", string(data))
-	w.write(t, "passphrase", "een lange zin die niemand raadt")
+	if w.passphrase == "" {
+		w.passphrase = "een lange zin die niemand raadt"
+	}
+	w.write(t, "passphrase", w.passphrase)
 	file := filepath.Join(w.dir, "schakel.yaml")
 	args := []string{"init", "--config", file, "--example", w.dir, "--server", url}
 	if w.brp != "" {

@@ -140,6 +140,9 @@ func (s *Server) Restart(t testing.TB) {
 	}
 }
 
+// PID is the number of the process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // Pause stops the process with SIGSTOP: connections stay open, and nothing answers.
 func (s *Server) Pause(t testing.TB) { t.Helper(); s.signal(t, syscall.SIGSTOP) }
 
