@@ -116,6 +116,10 @@ func Verify(ctx context.Context, c VerifyConfig) (Report, error) {
 	}
 	slices.Sort(writers)
 	for _, name := range writers {
+		if !journal.ValidWriter(name) {
+			v.fault(FaultOrder, journal.Audit(name), journal.ID{}, "no writer can have this name: the stream was added")
+			continue
+		}
 		w := newWriterCheck(v, name, heads[name])
 		if err := w.run(ctx); err != nil {
 			return fail(err)

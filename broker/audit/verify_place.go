@@ -70,6 +70,10 @@ func hashOf(e journal.Entry) broker.Hash { return broker.Hash(sha256.Sum256(e.By
 
 // bytes judges the stored hash by the one that the bytes have.
 func (p *place) bytes(e journal.Entry, actual broker.Hash) bool {
+	if unreadable(e) {
+		p.fault(FaultAltered, p.report.Stream, e.ID, "what the store has in its place can't be read as an entry")
+		return false
+	}
 	if actual != e.Hash {
 		p.fault(FaultAltered, p.report.Stream, e.ID, "its bytes or its hash were altered: they don't belong together")
 		return false
@@ -77,8 +81,12 @@ func (p *place) bytes(e journal.Entry, actual broker.Hash) bool {
 	return true
 }
 
+// unreadable tells that the store could not decode the entry (journal.Store.Read): it has no hash, so the next one's
+// chain says nothing more.
+func unreadable(e journal.Entry) bool { return e.Hash == broker.Hash{} }
+
 // passed moves on. actual is the hash of the entry's bytes.
 func (p *place) passed(e journal.Entry, actual broker.Hash) {
-	p.last, p.other, p.broken = journal.Head{ID: e.ID, Hash: e.Hash}, actual, false
+	p.last, p.other, p.broken = journal.Head{ID: e.ID, Hash: e.Hash}, actual, unreadable(e)
 	p.report.Head = &Ref{ID: ID(e.ID), Hash: e.Hash}
 }
