@@ -113,5 +113,6 @@ func HasTerm(list []Term, id string) bool {
 
 // under tells whether path is group or lies in it.
 func under(path, group Field) bool {
-	return path == group || strings.HasPrefix(string(path), string(group)+".")
+	rest, ok := strings.CutPrefix(string(path), string(group))
+	return ok && (rest == "" || rest[0] == '.')
 }

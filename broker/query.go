@@ -100,9 +100,6 @@ func (q Query) Canonical() Query {
 	return q
 }
 
-// Bytes gives the canonical JSON: keys in the order of the struct, sets sorted. Equal queries have equal bytes.
-func (q Query) Bytes() []byte { return mustJSON(q.Canonical()) }
-
 // Grant says in which form a field may be given, and on which legal basis.
 type Grant struct {
 	Form  Form  `json:"form"`
@@ -118,23 +115,45 @@ type Decision struct {
 
 // Canonical gives d with reasons and obligations sorted, without duplicates, nothing nil.
 func (d Decision) Canonical() Decision {
-	c := Decision{Grants: map[Field]Grant{}, Refusals: map[Field][]Reason{}, Obligations: set(d.Obligations)}
-	maps.Copy(c.Grants, d.Grants)
-	for f, reasons := range d.Refusals {
-		c.Refusals[f] = set(reasons)
+	c := Decision{Grants: d.Grants, Refusals: d.Refusals, Obligations: set(d.Obligations)}
+	if c.Grants == nil {
+		c.Grants = map[Field]Grant{}
+	}
+	if c.Refusals == nil {
+		c.Refusals = map[Field][]Reason{}
+	}
+	for _, reasons := range d.Refusals {
+		if !isSet(reasons) {
+			c.Refusals = make(map[Field][]Reason, len(d.Refusals))
+			for f, reasons := range d.Refusals {
+				c.Refusals[f] = set(reasons)
+			}
+			break
+		}
 	}
 	return c
 }
 
-// Bytes gives the canonical JSON: keys sorted, lists sorted. Invariant 4 is about these bytes.
-func (d Decision) Bytes() []byte { return mustJSON(d.Canonical()) }
-
-// set sorts and drops duplicates into a new slice that is never nil.
+// set sorts and drops duplicates, and is never nil. What is a set already is given back as it is, and nobody may write
+// in it; anything else is copied.
 func set[T ~string](in []T) []T {
+	if isSet(in) {
+		return in
+	}
 	out := make([]T, 0, len(in))
 	out = append(out, in...)
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// isSet tells whether a list is sorted, without duplicates and not nil.
+func isSet[T ~string](in []T) bool {
+	for i := 1; i < len(in); i++ {
+		if in[i-1] >= in[i] {
+			return false
+		}
+	}
+	return in != nil
 }
 
 // mustJSON encodes values of our own types, which can't fail: no channels, functions or cycles.

@@ -19,7 +19,8 @@ type ruling struct {
 	// As recorded: equal queries once.
 	queries   []json.RawMessage
 	decisions []json.RawMessage
-	index     map[string]int
+	made      []Decision     // what decisions are the bytes of; not to be written in
+	index     map[string]int // by revision and query
 	lookups   []lookup
 	revisions []Revision // one for each decision
 	rounds    int
@@ -115,7 +116,7 @@ func (u *ruling) decide(ctx context.Context, d Decider, now time.Time, because w
 		}
 		s.obligations = append(s.obligations, dec.Obligations...)
 		if because == first {
-			s.grants, s.refused = map[Field]Grant{}, map[Field][]Reason{}
+			s.grants, s.refused = make(map[Field]Grant, len(dec.Grants)), make(map[Field][]Reason, len(dec.Refusals))
 			for _, f := range s.fields {
 				if g, ok := dec.Grants[f]; ok {
 					s.grants[f] = g
@@ -150,8 +151,14 @@ func (s *subject) refuse(f Field, reasons []Reason) {
 	s.refused[f] = set(append(slices.Clone(s.refused[f]), reasons...))
 }
 
-// ask decides one query and notes it for the record.
+// ask decides one query and notes it for the record. Equal queries to one revision are asked once: members of a family
+// are often the same to policy.
 func (u *ruling) ask(ctx context.Context, d Decider, q Query) (Decision, int, error) {
+	bytes := q.Bytes()
+	key := string(u.facts.Revision) + string(bytes)
+	if n, ok := u.index[key]; ok {
+		return u.made[n], n, nil
+	}
 	dec, err := d.Decide(ctx, u.facts.Revision, q)
 	if err == nil {
 		err = complete(q, dec)
@@ -159,15 +166,12 @@ func (u *ruling) ask(ctx context.Context, d Decider, q Query) (Decision, int, er
 	if err != nil {
 		return Decision{}, 0, err
 	}
-	key := string(q.Bytes())
-	n, ok := u.index[key+string(u.facts.Revision)]
-	if !ok {
-		n = len(u.queries)
-		u.index[key+string(u.facts.Revision)] = n
-		u.queries = append(u.queries, json.RawMessage(key))
-		u.decisions = append(u.decisions, dec.Bytes())
-		u.revisions = append(u.revisions, u.facts.Revision)
-	}
+	n := len(u.queries)
+	u.index[key] = n
+	u.queries = append(u.queries, bytes)
+	u.decisions = append(u.decisions, dec.Bytes())
+	u.made = append(u.made, dec)
+	u.revisions = append(u.revisions, u.facts.Revision)
 	return dec, n, nil
 }
 

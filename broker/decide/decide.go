@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -150,7 +151,7 @@ func (d *Decider) Decide(ctx context.Context, name broker.Revision, q broker.Que
 	}
 	q = q.Canonical()
 	base := digest(name, q)
-	out := broker.Decision{Grants: map[broker.Field]broker.Grant{}, Refusals: map[broker.Field][]broker.Reason{}}
+	out := broker.Decision{Grants: make(map[broker.Field]broker.Grant, len(q.Fields)), Refusals: make(map[broker.Field][]broker.Reason, len(q.Fields))}
 	for _, f := range q.Fields {
 		key := memoKey{base, f}
 		one, ok := d.memo.get(key)
@@ -163,12 +164,15 @@ func (d *Decider) Decide(ctx context.Context, name broker.Revision, q broker.Que
 		if one.granted {
 			out.Grants[f] = one.grant
 		} else {
-			out.Refusals[f] = one.reasons
+			out.Refusals[f] = slices.Clone(one.reasons) // what is remembered is nobody's to change
 		}
 		out.Obligations = append(out.Obligations, one.obligations...)
 	}
-	return out.Canonical(), nil // a copy: what is remembered is nobody's to change
+	return out.Canonical(), nil
 }
+
+// Remembered counts the single-field decisions so far that came from memory, and those that the engine made.
+func (d *Decider) Remembered() (hits, misses uint64) { return d.memo.counts() }
 
 // digest stands for the revision and the whole query but its fields.
 func digest(name broker.Revision, q broker.Query) [sha256.Size]byte {

@@ -24,8 +24,9 @@ type memo struct {
 }
 
 type memoShard struct {
-	mu         sync.Mutex
-	young, old map[memoKey]ruling
+	mu           sync.Mutex
+	young, old   map[memoKey]ruling
+	hits, misses uint64
 }
 
 func newMemo(entries int) *memo {
@@ -43,14 +44,29 @@ func (m *memo) get(k memoKey) (ruling, bool) {
 	s := &m.shard[k.base[0]%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r, ok := s.young[k]; ok {
-		return r, true
+	r, ok := s.young[k]
+	if !ok {
+		if r, ok = s.old[k]; ok {
+			s.add(k, r, m.max)
+		}
 	}
-	r, ok := s.old[k]
 	if ok {
-		s.add(k, r, m.max)
+		s.hits++
+	} else {
+		s.misses++
 	}
 	return r, ok
+}
+
+// counts tells how often a decision was remembered, and how often it was not.
+func (m *memo) counts() (hits, misses uint64) {
+	for i := range m.shard {
+		s := &m.shard[i]
+		s.mu.Lock()
+		hits, misses = hits+s.hits, misses+s.misses
+		s.mu.Unlock()
+	}
+	return hits, misses
 }
 
 func (m *memo) put(k memoKey, r ruling) {
