@@ -251,7 +251,7 @@ func (b *bench) warm(targets []*target) error {
 		}
 		length := b.o.window / 4
 		if t.remembers {
-			length = 5 * time.Second
+			length = 3 * time.Second
 			if !b.o.quick {
 				length = time.Minute
 			}
