@@ -178,6 +178,13 @@ func (v *Vault) Forget(keyID string) {
 	delete(v.cache, keyID)
 }
 
+// ForgetAll drops all data keys from memory. Another server may have taken over the store and lack some of them.
+func (v *Vault) ForgetAll() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	clear(v.cache)
+}
+
 // dataKey is an unwrapped data key, or why there is none.
 type dataKey struct {
 	key []byte
@@ -202,14 +209,13 @@ func (v *Vault) dataKeys(ctx context.Context, ids []string, create bool) (map[st
 	if len(unknown) == 0 {
 		return found, nil
 	}
-	wrapped, err := v.store.Keys(ctx, unknown)
+	read := v.store.Keys
+	if create {
+		read = v.create
+	}
+	wrapped, err := read(ctx, unknown)
 	if err != nil {
 		return nil, err
-	}
-	if create {
-		if wrapped, err = v.create(ctx, unknown, wrapped); err != nil {
-			return nil, err
-		}
 	}
 	for i, id := range unknown {
 		k := dataKey{err: ErrErased}
@@ -221,31 +227,18 @@ func (v *Vault) dataKeys(ctx context.Context, ids []string, create bool) (map[st
 	return found, nil
 }
 
-// create makes the keys that lack, and gives all.
-func (v *Vault) create(ctx context.Context, ids []string, wrapped [][]byte) ([][]byte, error) {
-	var fresh []journal.WrappedKey
-	var at []int
+// create makes the keys that lack, and gives all. It offers a key for each, since only what was put is sure to be
+// durable: a key that can be read may be on its way to the replicas, and never come there.
+func (v *Vault) create(ctx context.Context, ids []string) ([][]byte, error) {
+	fresh := make([]journal.WrappedKey, len(ids))
 	for i, id := range ids {
-		if wrapped[i] != nil {
-			continue
-		}
 		w, err := v.ring.Wrap(random(32))
 		if err != nil {
 			return nil, err
 		}
-		fresh, at = append(fresh, journal.WrappedKey{ID: id, Wrapped: w}), append(at, i)
+		fresh[i] = journal.WrappedKey{ID: id, Wrapped: w}
 	}
-	if len(fresh) == 0 {
-		return wrapped, nil
-	}
-	there, err := v.store.PutKeys(ctx, fresh)
-	if err != nil {
-		return nil, err
-	}
-	for i, w := range there {
-		wrapped[at[i]] = w
-	}
-	return wrapped, nil
+	return v.store.PutKeys(ctx, fresh)
 }
 
 func (v *Vault) remember(found map[string]dataKey) {

@@ -230,6 +230,7 @@ func (s *server) reverify() error {
 	if !s.writer.Left(head) {
 		return errors.New("the store's stream does not end where this writer left it: it lost events, or was put back; restart this gateway to name them")
 	}
+	s.desk.vault.ForgetAll() // it may lack keys that were put, if not the events that need them
 	return store.Reverify(s.background)
 }
 

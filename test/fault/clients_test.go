@@ -36,18 +36,23 @@ type clients struct {
 // ask starts n clients. Each waits a moment between two questions, so that a test leaves the machine to others.
 func (d *deployment) ask(t *testing.T, n int, pause time.Duration) *clients {
 	t.Helper()
+	return d.askEach(t, n, n, pause)
+}
+
+// askEach is ask, where each client leaves out all but each step-th question.
+func (d *deployment) askEach(t *testing.T, n, step int, pause time.Duration) *clients {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &clients{d: d, dir: t.TempDir(), cancel: cancel, receipts: map[broker.Hash]int{}}
 	for i := range n {
-		c.wait.Go(func() { c.run(ctx, i, n, pause) })
+		c.wait.Go(func() { c.run(ctx, i, step, pause) })
 	}
 	return c
 }
 
 func (c *clients) run(ctx context.Context, first, step int, pause time.Duration) {
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
+	client := c.d.host.client(10 * time.Second)
+	defer client.CloseIdleConnections()
 	for n := first; ctx.Err() == nil; n += step {
 		worker, question := c.d.question(n)
 		c.sent.Add(1)

@@ -13,8 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -29,17 +27,21 @@ import (
 
 // deployment is one gateway with its journal and agencies. It is a shorter copy of the world in test/e2e.
 type deployment struct {
-	dir     string
-	writer  string
-	args    []string          // that start the gateway
-	redis   *redistest.Server // nil on bolt
-	shard   string
-	process *exec.Cmd
-	gone    chan struct{} // closed when the process has ended
-	output  syncBuffer
-	info    info
-	tokens  map[string]string // by worker
-	renewed time.Time
+	dir      string
+	home     string // with the key ring, where it is not in dir
+	writer   string
+	args     []string          // that start the gateway
+	redis    *redistest.Server // where there is one that the test breaks
+	redisURL string            // of its Redis, for commands while it is gone
+	shard    string
+	host     *host // the network it runs in; nil: the test's own
+	process  *exec.Cmd
+	gone     chan struct{} // closed when the process has ended
+	output   syncBuffer
+	info     info
+	agencies []string          // their addresses
+	tokens   map[string]string // by worker
+	renewed  time.Time
 }
 
 // info is what demo.json tells.
@@ -64,8 +66,17 @@ func onBolt(t *testing.T) *deployment {
 	return d.begin(t)
 }
 
-// onRedis starts a Redis, the agencies, and `schakel serve` after `schakel init`.
+// onRedis starts the agencies and, after `schakel init`, `schakel serve` on a Redis.
 func onRedis(t *testing.T, redis *redistest.Server) *deployment {
+	t.Helper()
+	d := onStore(t, nil, map[string]any{"addresses": []string{redis.Addr}}, func() { redis.Do(t, "FLUSHALL") })
+	d.redis, d.redisURL = redis, "redis://"+redis.Addr+"?shard="+d.shard
+	return d
+}
+
+// onStore is onRedis with a section redis of the configuration, in a network. flush empties what it names, where that can
+// be done.
+func onStore(t *testing.T, h *host, redis map[string]any, flush func()) *deployment {
 	t.Helper()
 	people, _, err := agencies.Open("")
 	if err != nil {
@@ -76,11 +87,11 @@ func onRedis(t *testing.T, redis *redistest.Server) *deployment {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = town.Close() })
-	d := &deployment{dir: filepath.Join(t.TempDir(), "data"), writer: "gw1", redis: redis, shard: people.Municipality()}
+	d := &deployment{dir: filepath.Join(t.TempDir(), "data"), writer: "gw1", shard: people.Municipality(), host: h}
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	listen := "127.0.0.1:" + strconv.Itoa(freePort(t))
+	listen := h.at() + ":" + strconv.Itoa(freePort(t))
 	var sources []map[string]any
 	for _, a := range town.Agencies() {
 		if a.Protocol == "" {
@@ -92,13 +103,15 @@ func onRedis(t *testing.T, redis *redistest.Server) *deployment {
 		for path, f := range a.Fields {
 			fields[string(path)] = map[string]any{"name": f.Name, "type": string(f.Type)}
 		}
+		d.agencies = append(d.agencies, a.BaseURL)
 		sources = append(sources, map[string]any{"holder": string(a.OIN), "protocol": a.Protocol, "address": a.BaseURL,
 			"key": string(a.Key), "fields": fields, "headerFiles": map[string]any{"X-API-KEY": header}})
 	}
+	h.reach(t, d.agencies)
 	config, err := yaml.Marshal(map[string]any{
 		"shard": d.shard, "writer": d.writer, "listen": listen, "audience": "http://" + listen, "data": ".",
 		"keys":   map[string]any{"file": "keys.jwe", "passphraseFile": "passphrase"},
-		"redis":  map[string]any{"addresses": []string{redis.Addr}},
+		"redis":  redis,
 		"limits": map[string]any{"requestsPerSecond": 100_000, "burst": 100_000, "shutdownTimeout": "2s"}, "sources": sources,
 	})
 	if err != nil {
@@ -108,17 +121,17 @@ func onRedis(t *testing.T, redis *redistest.Server) *deployment {
 	d.write(t, "passphrase", "een lange zin die niemand raadt")
 	file := filepath.Join(d.dir, "schakel.yaml")
 	for try := 1; ; try++ {
-		out, err := command("init", "--config", file, "--example", d.dir, "--server", "http://"+listen).CombinedOutput()
+		out, err := h.command(binary, "init", "--config", file, "--example", d.dir, "--server", "http://"+listen).CombinedOutput()
 		if err == nil {
 			break
 		}
-		if try == 3 {
+		if try == 3 || flush == nil {
 			t.Fatalf("init: %v\n%s", err, out)
 		}
-		// A write to Redis has 200 ms, which a machine busy with other tests may not keep; an init that failed half-way
-		// can't be taken up.
+		// A write to Redis has a few seconds, which a machine busy with other tests may not keep; an init that failed
+		// half-way can't be taken up.
 		t.Logf("init again, after: %s", out)
-		redisDo(t, redis, "FLUSHALL")
+		flush()
 		for _, name := range []string{"heads", "agencies", "keys.jwe", "demo.json"} {
 			if err := os.RemoveAll(filepath.Join(d.dir, name)); err != nil {
 				t.Fatal(err)
@@ -129,17 +142,50 @@ func onRedis(t *testing.T, redis *redistest.Server) *deployment {
 	return d.begin(t)
 }
 
+// beside makes a gateway of the same deployment, with a folder and a port of its own, in a network. It is not started.
+func (d *deployment) beside(t *testing.T, writer string, h *host) *deployment {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(d.dir, "schakel.yaml"))
+	var config map[string]any
+	if err == nil {
+		err = yaml.Unmarshal(data, &config)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &deployment{dir: t.TempDir(), home: d.dir, writer: writer, redis: d.redis, redisURL: d.redisURL, shard: d.shard, host: h, info: d.info,
+		agencies: d.agencies, tokens: d.tokens, renewed: d.renewed}
+	listen := h.at() + ":" + strconv.Itoa(freePort(t))
+	n.info.Server = "http://" + listen
+	config["writer"], config["data"], config["listen"] = writer, n.dir, listen
+	if data, err = yaml.Marshal(config); err != nil {
+		t.Fatal(err)
+	}
+	h.reach(t, d.agencies)
+	file := filepath.Join(d.dir, filepath.Base(n.dir)+".yaml") // there, since it names other files of that folder
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.args = []string{"serve", "--config", file}
+	n.cleanup(t)
+	return n
+}
+
+// another is beside, with a stream of its own, running.
+func (d *deployment) another(t *testing.T, writer string, h *host) *deployment {
+	t.Helper()
+	n := d.beside(t, writer, h)
+	if out, err := h.command(binary, "init", "--config", n.args[2]).CombinedOutput(); err != nil {
+		t.Fatalf("init %s: %v\n%s", writer, err, out)
+	}
+	n.start(t)
+	n.waitReady(t)
+	return n
+}
+
 func (d *deployment) begin(t *testing.T) *deployment {
 	t.Helper()
-	t.Cleanup(func() {
-		if d.alive() {
-			_ = d.process.Process.Kill()
-			<-d.gone
-		}
-		if t.Failed() {
-			t.Logf("the gateway wrote:\n%s", tail(d.output.String()))
-		}
-	})
+	d.cleanup(t)
 	d.start(t)
 	d.waitReady(t)
 	data, err := os.ReadFile(filepath.Join(d.dir, "demo.json"))
@@ -151,6 +197,19 @@ func (d *deployment) begin(t *testing.T) *deployment {
 	}
 	d.renew(t)
 	return d
+}
+
+func (d *deployment) cleanup(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() {
+		if d.process != nil && d.alive() {
+			_ = d.process.Process.Kill()
+			<-d.gone
+		}
+		if t.Failed() {
+			t.Logf("%s wrote:\n%s", d.writer, tail(d.output.String()))
+		}
+	})
 }
 
 // renew gets the workers tokens that are good for the minutes to come.
@@ -171,15 +230,16 @@ func (d *deployment) renew(t *testing.T) {
 
 // command runs the binary on generated persons, whatever is at hand: nothing here depends on who they are.
 func command(args ...string) *exec.Cmd {
-	c := exec.Command(binary, args...)
-	c.Env = append(os.Environ(), "SCHAKEL_BRP=")
-	return c
+	return (*host)(nil).command(binary, args...)
 }
 
 // schakel runs a command on the deployment's folder.
 func (d *deployment) schakel(args ...string) (string, error) {
 	c := command(args...)
 	c.Env = append(c.Env, "SCHAKEL_DATA="+d.dir)
+	if d.home != "" {
+		c.Env = append(c.Env, "SCHAKEL_KEYS="+filepath.Join(d.home, "keys.jwe"), "SCHAKEL_PASSPHRASE_FILE="+filepath.Join(d.home, "passphrase"))
+	}
 	out, err := c.Output()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		out = append(out, exit.Stderr...)
@@ -194,103 +254,6 @@ func (d *deployment) write(t *testing.T, name, content string) {
 	}
 }
 
-// start starts the gateway's process, and does not wait for it.
-func (d *deployment) start(t *testing.T) {
-	t.Helper()
-	c := command(d.args...)
-	c.Stdout, c.Stderr = &d.output, &d.output
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	gone := make(chan struct{})
-	go func() {
-		_ = c.Wait() // how it ended is in its state
-		close(gone)
-	}()
-	d.process, d.gone = c, gone
-}
-
-func (d *deployment) alive() bool {
-	select {
-	case <-d.gone:
-		return false
-	default:
-		return true
-	}
-}
-
-// kill ends the gateway with SIGKILL.
-func (d *deployment) kill(t *testing.T) {
-	t.Helper()
-	if !d.alive() {
-		t.Errorf("the gateway had ended by itself: %v\n%s", d.process.ProcessState, tail(d.output.String()))
-	}
-	_ = d.process.Process.Kill()
-	<-d.gone
-}
-
-// end ends the gateway as an operator does, and expects it to end well.
-func (d *deployment) end(t *testing.T) {
-	t.Helper()
-	_ = d.process.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-d.gone:
-		if code := d.process.ProcessState.ExitCode(); code != 0 {
-			t.Errorf("SIGTERM: exit %d\n%s", code, tail(d.output.String()))
-		}
-	case <-time.After(20 * time.Second):
-		t.Error("the gateway does not end")
-	}
-}
-
-// waitEnd waits until the gateway ends by itself, and gives its exit code.
-func (d *deployment) waitEnd(t *testing.T, limit time.Duration) int {
-	t.Helper()
-	select {
-	case <-d.gone:
-		return d.process.ProcessState.ExitCode()
-	case <-time.After(limit):
-		t.Fatalf("the gateway goes on")
-		return 0
-	}
-}
-
-func (d *deployment) url() string {
-	if d.info.Server != "" {
-		return d.info.Server
-	}
-	var i info
-	data, _ := os.ReadFile(filepath.Join(d.dir, "demo.json"))
-	_ = json.Unmarshal(data, &i)
-	return i.Server
-}
-
-func (d *deployment) ready() bool {
-	url := d.url()
-	if url == "" {
-		return false
-	}
-	resp, err := http.Get(url + "/readyz")
-	if err != nil {
-		return false
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
-}
-
-// waitReady waits until the gateway says that it is ready, and tells how long that took.
-func (d *deployment) waitReady(t *testing.T) time.Duration {
-	t.Helper()
-	began := time.Now()
-	for !d.ready() {
-		if time.Since(began) > 60*time.Second || !d.alive() {
-			t.Fatalf("not ready:\n%s", tail(d.output.String()))
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return time.Since(began)
-}
-
 // store opens the running gateway's journal.
 func (d *deployment) store(t *testing.T) journal.Store {
 	t.Helper()
@@ -300,29 +263,6 @@ func (d *deployment) store(t *testing.T) journal.Store {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
-}
-
-// redisURL is for commands on a gateway that is gone.
-func (d *deployment) redisURL() string { return "redis://" + d.redis.Addr + "?shard=" + d.shard }
-
-// redisDo sends one command to Redis and gives the first bytes of the answer.
-func redisDo(t *testing.T, s *redistest.Server, words string) string {
-	t.Helper()
-	c, err := net.Dial("tcp", s.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
-	if _, err := io.WriteString(c, words+"\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 4096)
-	n, err := c.Read(buf)
-	if err != nil {
-		t.Fatalf("%s: %v", words, err)
-	}
-	return string(buf[:n])
 }
 
 // held is what one answer handed out.
@@ -372,26 +312,6 @@ func (d *deployment) question(n int) (worker string, question map[string]any) {
 	}[n%3]
 	return worker, map[string]any{"household": map[string]string{"case": c.ID}, "purpose": "ontruiming-voorkomen", "fields": fields}
 }
-
-// syncBuffer is a buffer that a process writes and a test reads.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-func tail(s string) string { return s[max(0, len(s)-3000):] }
 
 func freePort(t *testing.T) int {
 	t.Helper()

@@ -114,11 +114,26 @@ func TestRedisSyncFails(t *testing.T) {
 // redisInfo gives one line of INFO.
 func redisInfo(t *testing.T, s *redistest.Server, section, name string) string {
 	t.Helper()
-	for line := range strings.Lines(redisDo(t, s, "INFO "+section)) {
+	value, ok := infoLine(s.Do(t, "INFO "+section), name)
+	if !ok {
+		t.Fatalf("INFO %s has no %s", section, name)
+	}
+	return value
+}
+
+func infoLine(info, name string) (string, bool) {
+	for line := range strings.Lines(info) {
 		if value, ok := strings.CutPrefix(strings.TrimRight(line, "\r\n"), name+":"); ok {
-			return value
+			return value, true
 		}
 	}
-	t.Fatalf("INFO %s has no %s", section, name)
-	return ""
+	return "", false
+}
+
+// follows tells whether a server is a replica that hears its master.
+func follows(s *redistest.Server) bool {
+	info, err := s.Try("INFO replication") // whoever is made a replica drops all connections
+	role, _ := infoLine(info, "role")
+	link, _ := infoLine(info, "master_link_status")
+	return err == nil && role == "slave" && link == "up"
 }

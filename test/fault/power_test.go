@@ -25,7 +25,7 @@ func TestPowerLoss(t *testing.T) {
 			warm := d.ask(t, 4, lead)
 			warm.more(t, 50)
 			warm.stop(t)
-			if answer := redisDo(t, redis, "CONFIG SET appendfsync "+policy); !strings.HasPrefix(answer, "+OK") {
+			if answer := redis.Do(t, "CONFIG SET appendfsync "+policy); !strings.HasPrefix(answer, "+OK") {
 				t.Fatal(answer)
 			}
 			c := d.ask(t, 4, lead)

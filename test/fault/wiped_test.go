@@ -47,7 +47,7 @@ func TestRedisWiped(t *testing.T) {
 			c.more(t, 100)
 			time.Sleep(1100 * time.Millisecond) // a head is signed each second
 			if how == "FLUSHALL" {
-				redisDo(t, redis, "FLUSHALL")
+				redis.Do(t, "FLUSHALL")
 			} else {
 				redis.Kill(t)
 				if err := os.RemoveAll(filepath.Join(redis.Dir, "appendonlydir")); err != nil {
@@ -63,7 +63,7 @@ func TestRedisWiped(t *testing.T) {
 				t.Errorf("exit %d, and no word of lost events or entries:\n%s", code, tail(d.output.String()))
 			}
 			d.refusesToStart(t, "is absent: is this the right Redis?")
-			r := d.verify(t, c.dir, "--redis", d.redisURL())
+			r := d.verify(t, c.dir, "--redis", d.redisURL)
 			if r.OK || r.Receipts != 0 || !r.has("missing", "there is no genesis") || !r.has("missing", "audit:gw1") || !r.has("receipt", "no event has the hash") {
 				t.Errorf("verify on nothing: ok %v, %d receipts, %.1000v", r.OK, r.Receipts, r.Faults)
 			}
@@ -86,7 +86,7 @@ func TestRedisWiped(t *testing.T) {
 			if err := os.Rename(aside, heads); err != nil {
 				t.Fatal(err)
 			}
-			r = d.verify(t, c.dir, "--redis", d.redisURL())
+			r = d.verify(t, c.dir, "--redis", d.redisURL)
 			if r.OK || r.Receipts != 0 || !r.has("receipt", "is of log") || !r.has("head", "is of log") {
 				t.Errorf("verify on a new log: ok %v, %d receipts, %.1000v", r.OK, r.Receipts, r.Faults)
 			}

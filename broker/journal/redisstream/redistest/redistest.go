@@ -20,18 +20,73 @@ import (
 
 // Server is one redis-server process, and its folder across restarts.
 type Server struct {
-	Addr string // 127.0.0.1:port
+	Addr string // host:port
 	Dir  string // with the append-only files and redis.log
 
-	args []string
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when the process has ended
+	place Place
+	args  func(port string) ([]string, error)
+	cmd   *exec.Cmd
+	gone  chan struct{} // closed when the process has ended
+}
+
+// Place is where a server runs. The zero Place is this process's own network, on 127.0.0.1; tests of networks that break
+// have others.
+type Place struct {
+	IP      string
+	Command func(name string, args ...string) *exec.Cmd // nil: exec.Command
+	Dial    func(address string) (net.Conn, error)      // nil: net.Dial
 }
 
 // Start runs a server until the test ends. More arguments override what it sets: "--appendfsync", "everysec".
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := &Server{Dir: t.TempDir(), args: args}
+	return StartAt(t, Place{}, args...)
+}
+
+// StartAt is Start at a place.
+func StartAt(t testing.TB, p Place, args ...string) *Server {
+	t.Helper()
+	s := &Server{Dir: t.TempDir(), place: p}
+	s.args = func(port string) ([]string, error) {
+		return append([]string{
+			"--bind", s.place.IP, "--port", port, "--dir", s.Dir,
+			"--appendonly", "yes", "--appendfsync", "always", "--no-appendfsync-on-rewrite", "no",
+			"--maxmemory-policy", "noeviction", "--save", "",
+		}, args...), nil
+	}
+	return s.begin(t)
+}
+
+// StartSentinel runs a Sentinel that is configured by lines ("monitor name host port quorum"; "sentinel" goes before each).
+// What it learns it keeps in a file of its own, over restarts.
+func StartSentinel(t testing.TB, p Place, lines ...string) *Server {
+	t.Helper()
+	s := &Server{Dir: t.TempDir(), place: p}
+	s.args = func(port string) ([]string, error) {
+		file := filepath.Join(s.Dir, "sentinel.conf")
+		if _, err := os.Stat(file); err == nil {
+			return []string{file, "--sentinel"}, nil
+		}
+		text := fmt.Sprintf("bind %s\nport %s\ndir %s\nprotected-mode no\n", s.place.IP, port, s.Dir)
+		for _, line := range lines {
+			text += "sentinel " + line + "\n"
+		}
+		return []string{file, "--sentinel"}, os.WriteFile(file, []byte(text), 0o600)
+	}
+	return s.begin(t)
+}
+
+func (s *Server) begin(t testing.TB) *Server {
+	t.Helper()
+	if s.place.IP == "" {
+		s.place.IP = "127.0.0.1"
+	}
+	if s.place.Command == nil {
+		s.place.Command = exec.Command
+	}
+	if s.place.Dial == nil {
+		s.place.Dial = func(address string) (net.Conn, error) { return net.DialTimeout("tcp", address, time.Second) }
+	}
 	t.Cleanup(func() {
 		if s.cmd != nil {
 			s.Kill(t)
@@ -43,10 +98,11 @@ func Start(t testing.TB, args ...string) *Server {
 		if port, err = freePort(); err != nil {
 			continue
 		}
-		s.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		s.Addr = net.JoinHostPort(s.place.IP, strconv.Itoa(port))
 		if err = s.run(); err == nil {
 			return s
 		}
+		_ = os.Remove(filepath.Join(s.Dir, "sentinel.conf")) // it has the port
 	}
 	t.Fatal(err)
 	return nil
@@ -76,11 +132,11 @@ func (s *Server) run() error {
 	}
 	defer func() { _ = log.Close() }() // the process has its own
 	_, port, _ := net.SplitHostPort(s.Addr)
-	cmd := exec.Command(path, append([]string{
-		"--bind", "127.0.0.1", "--port", port, "--dir", s.Dir,
-		"--appendonly", "yes", "--appendfsync", "always", "--no-appendfsync-on-rewrite", "no",
-		"--maxmemory-policy", "noeviction", "--save", "",
-	}, s.args...)...)
+	args, err := s.args(port)
+	if err != nil {
+		return err
+	}
+	cmd := s.place.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start redis-server: %w", err)
@@ -107,18 +163,34 @@ func (s *Server) run() error {
 
 // answers tells whether the server is up and has loaded its files.
 func (s *Server) answers() bool {
-	c, err := net.DialTimeout("tcp", s.Addr, time.Second)
+	answer, err := s.Try("PING")
+	return err == nil && (strings.HasPrefix(answer, "+PONG") || strings.HasPrefix(answer, "-NOAUTH"))
+}
+
+// Do sends one command, as words between spaces, and gives the first bytes of the answer.
+func (s *Server) Do(t testing.TB, words string) string {
+	t.Helper()
+	answer, err := s.Try(words)
 	if err != nil {
-		return false
+		t.Fatalf("%s: %v", words, err)
+	}
+	return answer
+}
+
+// Try is Do, for a server that may be away.
+func (s *Server) Try(words string) (string, error) {
+	c, err := s.place.Dial(s.Addr)
+	if err != nil {
+		return "", err
 	}
 	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(time.Second)) // a failure shows in the read
-	if _, err := io.WriteString(c, "PING\r\n"); err != nil {
-		return false
+	_ = c.SetDeadline(time.Now().Add(5 * time.Second)) // a failure shows in the read
+	if _, err := io.WriteString(c, words+"\r\n"); err != nil {
+		return "", err
 	}
-	buf := make([]byte, 64)
+	buf := make([]byte, 16<<10)
 	n, err := c.Read(buf)
-	return err == nil && (strings.HasPrefix(string(buf[:n]), "+PONG") || strings.HasPrefix(string(buf[:n]), "-NOAUTH"))
+	return string(buf[:n]), err
 }
 
 // Kill ends the process with SIGKILL and waits until it is gone.
