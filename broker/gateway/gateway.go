@@ -63,6 +63,9 @@ type Config struct {
 	HeaderTimeout, ReadTimeout time.Duration
 	// IdleTimeout bounds how long a connection may wait for its next request. Default 60 s.
 	IdleTimeout time.Duration
+	// MaxConnections bounds the open connections of Server. Beyond it the one that has waited longest is closed. Default
+	// 4096: some 40 KB each, over TLS.
+	MaxConnections int
 	// TLS makes Server speak TLS. Ask for client certificates in it (ClientAuth) where agencies bind tokens to theirs:
 	// the thumbprint goes to the Broker. TLS must end here for that: no header of a proxy is believed.
 	TLS *tls.Config
@@ -107,6 +110,9 @@ func New(c Config) (*Gateway, error) {
 	}
 	if c.BodyLimit == 0 {
 		c.BodyLimit = 64 << 10
+	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = 4096
 	}
 	for _, d := range []struct {
 		field *time.Duration

@@ -81,6 +81,7 @@ type tlsConfig struct {
 type limitsConfig struct {
 	RequestsPerSecond float64       `yaml:"requestsPerSecond"` // per agency; default 50
 	Burst             int           `yaml:"burst"`             // default 100
+	Connections       int           `yaml:"connections"`       // open at once; the longest idle makes room; default 4096
 	SourceTimeout     time.Duration `yaml:"sourceTimeout"`     // default 3s, for each of two rounds of questions
 	ShutdownTimeout   time.Duration `yaml:"shutdownTimeout"`   // default 10s, to finish and record what is in flight
 }
@@ -158,7 +159,7 @@ func parseConfig(data []byte) (*config, error) {
 
 // check refuses what would switch a bound off.
 func (l *limitsConfig) check() error {
-	for name, bad := range map[string]bool{"requestsPerSecond": l.RequestsPerSecond <= 0, "burst": l.Burst <= 0,
+	for name, bad := range map[string]bool{"requestsPerSecond": l.RequestsPerSecond <= 0, "burst": l.Burst <= 0, "connections": l.Connections <= 0,
 		"sourceTimeout": l.SourceTimeout <= 0, "shutdownTimeout": l.ShutdownTimeout <= 0} {
 		if bad {
 			return fmt.Errorf("limits.%s must be above zero; leave it out for the default", name)
@@ -170,6 +171,7 @@ func (l *limitsConfig) check() error {
 func (l *limitsConfig) defaults() {
 	l.RequestsPerSecond = cmp.Or(l.RequestsPerSecond, 50)
 	l.Burst = cmp.Or(l.Burst, 100)
+	l.Connections = cmp.Or(l.Connections, 4096)
 	l.SourceTimeout = cmp.Or(l.SourceTimeout, 3*time.Second)
 	l.ShutdownTimeout = cmp.Or(l.ShutdownTimeout, 10*time.Second)
 }

@@ -167,6 +167,7 @@ func (s *server) gateway() (*gateway.Gateway, error) {
 	return gateway.New(gateway.Config{
 		Broker: b, JWKS: func() []byte { return s.cfg.ring.JWKS(keys.Answers) }, Ready: s.ready, Log: s.cfg.log,
 		Version: version(), TLS: s.cfg.tls, MetricsFrom: s.cfg.metricsFrom, PublicURL: audience, Nonce: opener.Nonce,
+		MaxConnections: s.cfg.limits.Connections,
 		// Two rounds of questions, and the record: the connection must last longer than what is done for it.
 		RequestTimeout: 2*s.cfg.limits.SourceTimeout + 10*time.Second,
 	})
