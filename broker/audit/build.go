@@ -41,24 +41,27 @@ func (w *Writer) disclosure(ctx context.Context, e broker.Event) (*item, error) 
 	if err != nil {
 		return nil, unavailable(codeJournal, err)
 	}
-	staff, err := w.staffPart(ctx, e.Staff)
-	if err != nil {
+	plains := make([]keys.Plain, 1, 1+len(e.Subjects))
+	if plains[0], err = w.staffPlain(e.Staff); err != nil {
 		return nil, err
 	}
-	subjects := make([]keys.Part, 0, len(e.Subjects))
 	for _, s := range e.Subjects {
 		if s.BSN == "" {
 			return nil, unavailable(codeJournal, errors.New("a subject part without a data subject"))
 		}
 		p := subjectPlain{Pseudonym: w.cfg.Pseudonym(s.BSN), SubjectPart: s}
-		part, err := w.seal(ctx, SubjectKey(p.Pseudonym), contextSubject, p)
+		text, err := marshal(p)
 		if err != nil {
-			return nil, err
+			return nil, unavailable(codeJournal, err)
 		}
-		subjects = append(subjects, part)
+		plains = append(plains, keys.Plain{KeyID: SubjectKey(p.Pseudonym), Context: contextSubject, Text: text})
+	}
+	parts, err := w.seal(ctx, plains)
+	if err != nil {
+		return nil, err
 	}
 	it := &item{
-		kind: KindDisclosure, tail: encodeTail(common, staff, subjects),
+		kind: KindDisclosure, tail: encodeTail(common, &parts[0], parts[1:]),
 		position: e.Position, touches: e.Touches, done: make(chan result, 1),
 	}
 	if it.size() > journal.MaxBytes {
@@ -88,9 +91,15 @@ func (w *Writer) recorded(ctx context.Context, c Change) (*item, error) {
 	}
 	var staff *keys.Part
 	if c.Staff.Agency != "" || c.Staff.Worker != "" || c.Staff.Request != "" {
-		if staff, err = w.staffPart(ctx, c.Staff); err != nil {
+		plain, err := w.staffPlain(c.Staff)
+		if err != nil {
 			return nil, err
 		}
+		parts, err := w.seal(ctx, []keys.Plain{plain})
+		if err != nil {
+			return nil, err
+		}
+		staff = &parts[0]
 	}
 	it := &item{
 		kind: KindRegister, tail: encodeTail(common, staff, nil),
@@ -103,20 +112,17 @@ func (w *Writer) recorded(ctx context.Context, c Change) (*item, error) {
 	return it, nil
 }
 
-func (w *Writer) staffPart(ctx context.Context, s broker.Staff) (*keys.Part, error) {
-	part, err := w.seal(ctx, staffKey(w.cfg.Now()), contextStaff, s)
+func (w *Writer) staffPlain(s broker.Staff) (keys.Plain, error) {
+	text, err := marshal(s)
 	if err != nil {
-		return nil, err
+		return keys.Plain{}, unavailable(codeJournal, err)
 	}
-	return &part, nil
+	return keys.Plain{KeyID: staffKey(w.cfg.Now()), Context: contextStaff, Text: text}, nil
 }
 
-func (w *Writer) seal(ctx context.Context, keyID, context string, v any) (keys.Part, error) {
-	plain, err := marshal(v)
-	if err != nil {
-		return keys.Part{}, unavailable(codeJournal, err)
-	}
-	part, err := w.cfg.Vault.Seal(ctx, keyID, context, plain)
+// seal encrypts the parts of an event. Data keys that are new are made durable in one step for all of them.
+func (w *Writer) seal(ctx context.Context, plains []keys.Plain) ([]keys.Part, error) {
+	parts, err := w.cfg.Vault.SealAll(ctx, plains)
 	if err != nil {
 		// The vault's keys stand in the same store. Where every event needs a new key no append would ever find out that
 		// the store restarted, and nobody would be told that it must be taken up again.
@@ -124,9 +130,9 @@ func (w *Writer) seal(ctx context.Context, keyID, context string, v any) (keys.P
 		case w.doubt <- struct{}{}:
 		default:
 		}
-		return keys.Part{}, unavailable(codeJournal, fmt.Errorf("encrypt %s part: %w", context, err))
+		return nil, unavailable(codeJournal, fmt.Errorf("encrypt parts: %w", err))
 	}
-	return part, nil
+	return parts, nil
 }
 
 // size bounds the bytes an item adds to a batch.

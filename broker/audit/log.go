@@ -16,15 +16,26 @@ import (
 
 // LogConfig says what Log reads.
 type LogConfig struct {
-	Store  journal.Store
+	Store  Source
 	Vault  Opener        // opens encrypted parts; nil leaves them closed
 	Follow bool          // wait for more at the end, until the context ends
 	Poll   time.Duration // how often to look for more; 0: 500 ms
+
+	// What happens when following; each may be nil. End is called at the end of the log, before waiting for more. Failed
+	// is asked when the store can't be read, and may mend it: nil tries again after Poll. Without it the error ends the log.
+	End    func()
+	Failed func(error) error
+}
+
+// Source is where a log is read (journal.Store).
+type Source interface {
+	Read(ctx context.Context, s journal.Stream, after journal.ID, max int) ([]journal.Entry, error)
+	Writers(ctx context.Context) ([]string, error)
 }
 
 // Opener decrypts parts (keys.Vault).
 type Opener interface {
-	Open(ctx context.Context, context string, p keys.Part) (plain []byte, keyID string, err error)
+	OpenAll(ctx context.Context, parts []keys.Part, plains []keys.Plain) error
 }
 
 // LogEvent is one event as an auditor reads it.
@@ -72,23 +83,32 @@ func Log(ctx context.Context, c LogConfig) iter.Seq2[LogEvent, error] {
 		first := map[[2]string]broker.Hash{}
 		for {
 			writer, e, err := m.next(ctx)
-			switch {
-			case err != nil:
-				yield(LogEvent{}, fmt.Errorf("read log: %w", err))
-				return
-			case writer == "" && c.Follow:
+			if err == nil && writer == "" {
+				if !c.Follow {
+					return
+				}
+				if c.End != nil {
+					c.End()
+				}
 				if !pause(ctx, c.Poll) {
 					return
 				}
 				continue
-			case writer == "":
-				return
 			}
-			out, err := c.event(ctx, e)
+			var out LogEvent
+			if err == nil {
+				if out, err = c.event(ctx, e); err != nil {
+					err = fmt.Errorf("event %s of %s: %w", e.ID, writer, err)
+				}
+			}
 			if err != nil {
-				yield(LogEvent{}, fmt.Errorf("read log: event %s of %s: %w", e.ID, writer, err))
-				return
+				if err = c.failed(ctx, err); err != nil {
+					yield(LogEvent{}, fmt.Errorf("read log: %w", err))
+					return
+				}
+				continue
 			}
+			m.took(writer)
 			if s := out.Staff; s != nil && s.Idempotency != "" {
 				key := [2]string{string(s.Agency), s.Idempotency}
 				if h, again := first[key]; again {
@@ -104,38 +124,63 @@ func Log(ctx context.Context, c LogConfig) iter.Seq2[LogEvent, error] {
 	}
 }
 
+// failed tells whether an error ends the log; nil when it is to be tried again now.
+func (c LogConfig) failed(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, errNoEvent) || !c.Follow || c.Failed == nil:
+		return err
+	}
+	if err = c.Failed(err); err == nil && !pause(ctx, c.Poll) {
+		return ctx.Err()
+	}
+	return err
+}
+
+// errNoEvent tells that an event is damaged, which trying again does not mend.
+var errNoEvent = errors.New("it is damaged; run schakel audit verify")
+
 func (c LogConfig) event(ctx context.Context, entry journal.Entry) (LogEvent, error) {
 	e, err := Decode(entry.Bytes)
 	if err != nil {
-		return LogEvent{}, err
+		return LogEvent{}, fmt.Errorf("%w: %w", err, errNoEvent)
 	}
 	out := LogEvent{
 		Hash: entry.Hash, Writer: e.Writer, ID: ID(e.ID), Time: e.Time, Position: e.Position, Kind: e.Kind,
 		Common: e.Common,
 	}
+	parts := e.Subjects
+	if e.Staff != nil {
+		parts = append([]keys.Part{*e.Staff}, e.Subjects...)
+	}
+	plains := make([]keys.Plain, len(parts))
+	for i := range plains {
+		plains[i].Context = contextSubject
+	}
+	if e.Staff != nil {
+		plains[0].Context = contextStaff
+	}
+	if c.Vault != nil && len(parts) > 0 {
+		if err := c.Vault.OpenAll(ctx, parts, plains); err != nil {
+			return LogEvent{}, err
+		}
+	}
 	if e.Staff != nil {
 		var s broker.Staff
-		out.StaffState, err = c.open(ctx, contextStaff, *e.Staff, &s, func(key string) bool {
+		out.StaffState = c.read(plains[0], &s, func(key string) bool {
 			// The part is encrypted a moment before the event gets its time.
 			return key == staffKey(e.Time) || key == staffKey(e.Time.Add(-time.Hour))
 		})
-		if err != nil {
-			return LogEvent{}, err
-		}
 		if out.StaffState == "" {
 			out.Staff = &s
 		}
+		plains = plains[1:]
 	}
-	for _, p := range e.Subjects {
+	for _, p := range plains {
 		var plain subjectPlain
-		state, err := c.open(ctx, contextSubject, p, &plain, func(key string) bool {
-			return key == SubjectKey(plain.Pseudonym)
-		})
-		if err != nil {
-			return LogEvent{}, err
-		}
-		s := LogSubject{State: state}
-		if state == "" {
+		s := LogSubject{State: c.read(p, &plain, func(key string) bool { return key == SubjectKey(plain.Pseudonym) })}
+		if s.State == "" {
 			s.Pseudonym, s.Part = plain.Pseudonym, &plain.SubjectPart
 		}
 		out.Subjects = append(out.Subjects, s)
@@ -143,23 +188,17 @@ func (c LogConfig) event(ctx context.Context, entry journal.Entry) (LogEvent, er
 	return out, nil
 }
 
-// open decrypts a part into v and checks that it is under the key it should be under.
-func (c LogConfig) open(
-	ctx context.Context, context string, p keys.Part, v any, own func(keyID string) bool,
-) (PartState, error) {
-	if c.Vault == nil {
-		return PartClosed, nil
-	}
-	plain, keyID, err := c.Vault.Open(ctx, context, p)
+// read reads a decrypted part into v and checks that it was under the key it should be under.
+func (c LogConfig) read(p keys.Plain, v any, own func(keyID string) bool) PartState {
 	switch {
-	case errors.Is(err, keys.ErrErased):
-		return PartErased, nil
-	case ctx.Err() != nil:
-		return "", ctx.Err()
-	case err != nil || json.Unmarshal(plain, v) != nil || !own(keyID):
-		return PartDamaged, nil
+	case c.Vault == nil:
+		return PartClosed
+	case errors.Is(p.Err, keys.ErrErased):
+		return PartErased
+	case p.Err != nil || json.Unmarshal(p.Text, v) != nil || !own(p.KeyID):
+		return PartDamaged
 	}
-	return "", nil
+	return ""
 }
 
 // Line gives the event on one line: hash, time, writer, id, kind, and what it says in a few words.
@@ -219,7 +258,7 @@ func (e LogEvent) Line() string {
 
 // merger reads all writers' streams as one.
 type merger struct {
-	store journal.Store
+	store Source
 	heads map[string]*cursor
 	stale bool // some stream ran out: look again before choosing
 	begun bool
@@ -232,7 +271,7 @@ type cursor struct {
 	time  time.Time // of page[0]
 }
 
-// next gives the oldest entry not given before; no writer when there is none now.
+// next gives the oldest entry not taken yet; no writer when there is none now.
 func (m *merger) next(ctx context.Context) (writer string, e journal.Entry, err error) {
 	if !m.begun || m.stale {
 		if err := m.fill(ctx); err != nil {
@@ -252,15 +291,18 @@ func (m *merger) next(ctx context.Context) (writer string, e journal.Entry, err 
 		m.begun = false // look for new writers next time
 		return "", journal.Entry{}, nil
 	}
+	return writer, m.heads[writer].page[0], nil
+}
+
+// took moves on after what next gave.
+func (m *merger) took(writer string) {
 	c := m.heads[writer]
-	e = c.page[0]
-	c.page, c.after = c.page[1:], e.ID
+	c.page, c.after = c.page[1:], c.page[0].ID
 	if len(c.page) == 0 {
 		m.stale = true
 	} else {
 		c.peek()
 	}
-	return writer, e, nil
 }
 
 // fill reads a page of each stream that has none at hand.
@@ -277,7 +319,7 @@ func (m *merger) fill(ctx context.Context) error {
 		}
 		m.begun = true
 	}
-	m.stale = false
+	m.stale = true // until all were read
 	for name, c := range m.heads {
 		if len(c.page) > 0 {
 			continue
@@ -290,6 +332,7 @@ func (m *merger) fill(ctx context.Context) error {
 			c.peek()
 		}
 	}
+	m.stale = false
 	return nil
 }
 

@@ -148,14 +148,18 @@ func TestPartUnderAnothersKeyIsDamaged(t *testing.T) {
 	c := config(s, "gw", &storeView{s: s})
 	w := open(t, c)
 	e := disclosureEvent(1)
-	part, err := w.seal(t.Context(), SubjectKey("somebody else"), contextSubject, subjectPlain{Pseudonym: "me", SubjectPart: e.Subjects[0]})
+	text, err := marshal(subjectPlain{Pseudonym: "me", SubjectPart: e.Subjects[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, err := w.seal(t.Context(), []keys.Plain{{KeyID: SubjectKey("somebody else"), Context: contextSubject, Text: text}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	mustClose(t, w)
 	plain := LogConfig{Store: s, Vault: newVault(s)}
 	out, err := plain.event(t.Context(), entry(journal.ID{}, Event{
-		Writer: "gw", ID: journal.ID{Epoch: 1, Seq: 1}, Kind: KindDisclosure, Common: json.RawMessage("{}"), Subjects: []keys.Part{part},
+		Writer: "gw", ID: journal.ID{Epoch: 1, Seq: 1}, Kind: KindDisclosure, Common: json.RawMessage("{}"), Subjects: parts,
 	}.Encode()))
 	if err != nil || out.Subjects[0].State != PartDamaged {
 		t.Errorf("%+v %v", out, err)
@@ -203,6 +207,98 @@ func TestLogFollows(t *testing.T) {
 		cancel()
 		<-ended
 	})
+}
+
+// TestLogFollowsThroughAnOutage: with the store away, while reading or while opening parts, each event still comes once,
+// whole and in order; without Failed, or not following, the error ends the log.
+func TestLogFollowsThroughAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		w := open(t, config(s, "gw", &storeView{s: s}))
+		const n = 20
+		for i := range n {
+			if _, err := w.Append(t.Context(), disclosureEvent(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mustClose(t, w)
+		calls, failed, ends := 0, 0, 0
+		down := func() error { // at every other call
+			if calls++; calls%2 == 1 {
+				return errLost
+			}
+			return nil
+		}
+		c := LogConfig{Store: shakySource{s, down}, Vault: newVault(shakyKeys{s, down})}
+		for _, err := range Log(t.Context(), c) {
+			if !errors.Is(err, errLost) {
+				t.Errorf("not following: %v", err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		c.Follow, c.End, c.Failed = true, func() { ends++ }, func(err error) error {
+			if failed++; !errors.Is(err, errLost) {
+				t.Error(err)
+			}
+			return nil
+		}
+		next := uint64(0)
+		for e, err := range Log(ctx, c) {
+			if err != nil {
+				if !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				break
+			}
+			if e.ID.Seq != next || (e.Kind == KindDisclosure && (e.Staff == nil || e.Subjects[0].Part == nil)) {
+				t.Fatalf("%s came, in state %q, and not %d", e.ID, e.StaffState, next)
+			}
+			if next++; next == n+2 {
+				time.AfterFunc(time.Minute, cancel)
+			}
+		}
+		if next != n+2 || failed < 4 || ends == 0 {
+			t.Errorf("%d events, %d failures, %d times at the end", next, failed, ends)
+		}
+		c.Failed = func(error) error { return errors.New("given up") }
+		for _, err := range Log(t.Context(), c) {
+			if err == nil || !strings.Contains(err.Error(), "given up") {
+				t.Errorf("given up: %v", err)
+			}
+		}
+	})
+}
+
+type shakySource struct {
+	Source
+	down func() error
+}
+
+func (s shakySource) Read(ctx context.Context, stream journal.Stream, after journal.ID, n int) ([]journal.Entry, error) {
+	if err := s.down(); err != nil {
+		return nil, err
+	}
+	return s.Source.Read(ctx, stream, after, n)
+}
+
+func (s shakySource) Writers(ctx context.Context) ([]string, error) {
+	if err := s.down(); err != nil {
+		return nil, err
+	}
+	return s.Source.Writers(ctx)
+}
+
+type shakyKeys struct {
+	keys.KeyStore
+	down func() error
+}
+
+func (s shakyKeys) Keys(ctx context.Context, ids []string) ([][]byte, error) {
+	if err := s.down(); err != nil {
+		return nil, err
+	}
+	return s.KeyStore.Keys(ctx, ids)
 }
 
 // TestReadAll: pages come in order with what was seen of each entry, also where looking takes longer for some, and an

@@ -37,7 +37,7 @@ type Config struct {
 
 // Vault encrypts parts (keys.Vault).
 type Vault interface {
-	Seal(ctx context.Context, keyID, context string, plain []byte) (keys.Part, error)
+	SealAll(ctx context.Context, plains []keys.Plain) ([]keys.Part, error)
 }
 
 // View is the register as this process knows it. Both methods may be called concurrently with anything.

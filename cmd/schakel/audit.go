@@ -31,15 +31,16 @@ func newAuditLog(w *where) *cobra.Command {
 		Use:   "log",
 		Short: "One event a line, oldest first, with its hash",
 		Long: `One event a line, oldest first, with its hash. With the key ring at hand the encrypted parts are opened;
-without it they stay closed, and everything else can be read and verified.`,
+without it they stay closed, and everything else can be read and verified. With --follow it outlives a server that stops and
+starts again, or a Redis that is away for a while, and says on standard error that it waits.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			store, err := w.openStore(c.Context(), true)
-			if err != nil {
+			store := &followed{where: w, say: c.ErrOrStderr()}
+			if _, err := store.open(c.Context()); err != nil {
 				return err
 			}
-			defer func() { _ = store.Close() }()
-			cfg := audit.LogConfig{Store: store, Follow: follow}
+			defer store.close()
+			cfg := audit.LogConfig{Store: store, Follow: follow, End: store.end, Failed: store.failed}
 			if ring, err := w.openRing(); err == nil {
 				cfg.Vault = keys.NewVault(store, ring)
 			} else {
