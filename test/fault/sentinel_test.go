@@ -10,7 +10,7 @@ import (
 	"github.com/schakel/schakel/broker/journal/redisstream/redistest"
 )
 
-const fewFailovers = 2
+const fewFailovers = 1
 
 // watched is a master with replicas under three Sentinels.
 type watched struct {
