@@ -56,7 +56,7 @@ type Plain struct {
 	Err            error
 }
 
-// ErrErased tells that the data key of a part no longer exists.
+// ErrErased tells that the data key of a part no longer exists. Another of the same name may have been made since.
 var ErrErased = errors.New("the key of this part was erased")
 
 // cacheSize bounds the unwrapped data keys in memory.
@@ -166,9 +166,51 @@ func open(k dataKey, context string, p Part) ([]byte, error) {
 		return nil, errors.New("too short")
 	}
 	if want := commit(k.key, p.Box[:aead.NonceSize()]); !hmac.Equal(want[:], p.Commit[:]) {
-		return nil, errors.New("it is not committed to this key")
+		return nil, fmt.Errorf("%w, and another made since", ErrErased)
 	}
 	return unbox(aead, context, p.Box)
+}
+
+// BoxAll encrypts texts in place, each under its data key as that is now; none is made. Err is ErrErased, and Text nil,
+// where there is none. A box is a part without reference and commitment, for what is authenticated as a whole by other
+// means: alone it does not tell under which key it is.
+func (v *Vault) BoxAll(ctx context.Context, plains []Plain) error {
+	return v.inPlace(ctx, plains, func(aead cipher.AEAD, p *Plain) { p.Text = box(aead, p.Context, p.Text) })
+}
+
+// UnboxAll decrypts in place what BoxAll encrypted. Err tells of those that could not be, and their Text is nil. They were
+// authenticated by whoever asks, so that one that does not open was made under a key that is gone: ErrErased.
+func (v *Vault) UnboxAll(ctx context.Context, plains []Plain) error {
+	return v.inPlace(ctx, plains, func(aead cipher.AEAD, p *Plain) {
+		if p.Text, p.Err = unbox(aead, p.Context, p.Text); p.Err != nil {
+			p.Err = fmt.Errorf("%w, and another made since", ErrErased)
+		}
+	})
+}
+
+func (v *Vault) inPlace(ctx context.Context, plains []Plain, change func(cipher.AEAD, *Plain)) error {
+	ids := make([]string, len(plains))
+	for i, p := range plains {
+		ids[i] = p.KeyID
+	}
+	found, err := v.dataKeys(ctx, ids, false)
+	if err != nil {
+		return fmt.Errorf("find keys of boxes: %w", err)
+	}
+	for i := range plains {
+		p := &plains[i]
+		k := found[p.KeyID]
+		if p.Err = k.err; p.Err == nil {
+			var aead cipher.AEAD
+			if aead, p.Err = newGCM(k.key); p.Err == nil {
+				change(aead, p)
+			}
+		}
+		if p.Err != nil {
+			p.Text, p.Err = nil, fmt.Errorf("%s box: %w", p.Context, p.Err)
+		}
+	}
+	return nil
 }
 
 // Forget drops a data key from memory, after it was deleted from the store.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/schakel/schakel/broker"
 )
@@ -48,8 +49,12 @@ type Holder struct {
 
 // caseKey is the key of everything about a case: all of it can be read, or nothing.
 func caseKey(touch TouchFunc, id broker.CaseID) (keyID, part string) {
-	return "case:" + string(touch.ofCase(id)), "case"
+	return keyOfCase(touch.ofCase(id)), "case"
 }
+
+func keyOfCase(t broker.Touch) string { return "case:" + string(t) }
+
+func touchOfCase(keyID string) broker.Touch { return broker.Touch(strings.TrimPrefix(keyID, "case:")) }
 
 // caseTouches are those of every entry about a case: the case, and each person in it, since a household is also found by
 // a person.
@@ -206,7 +211,7 @@ func (c OpenCase) apply(e env, at broker.Position) error {
 		e.index.close(old) // its key was erased since, so that its id was free where the register was read anew
 	}
 	f := c.file(e, at)
-	e.cases.put(c.ID, f)
+	e.putCase(f)
 	e.index.open(f)
 	return nil
 }
@@ -233,7 +238,7 @@ func (c CloseCase) apply(e env, _ broker.Position) error {
 		return nil // erased
 	}
 	e.index.close(f)
-	e.cases.put(c.Case, &caseFile{id: f.id, touch: f.touch, kind: f.kind, agency: f.agency, opened: f.opened, closed: true})
+	e.putCase(&caseFile{id: f.id, touch: f.touch, kind: f.kind, agency: f.agency, opened: f.opened, closed: true})
 	return nil
 }
 
@@ -259,6 +264,6 @@ func (s *state) changeCase(id broker.CaseID, change func(*caseFile) *caseFile) e
 	if f == nil || f.closed {
 		return nil
 	}
-	s.cases.put(id, change(f))
+	s.putCase(change(f))
 	return nil
 }

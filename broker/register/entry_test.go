@@ -188,7 +188,7 @@ func FuzzCommand(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &Register{cfg: config(nil, &clock{now: noon}), state: newState(subjects), recent: newRecent(10)}
+		r := &Register{cfg: config(nil, &clock{now: noon}), state: newState(subjects, 0, 0), recent: newRecent(10)}
 		r.cfg.VerifyAgreement = func(broker.Agency, Agreement) error { return nil }
 		r.confirmed = noon
 		for i, first := range append(basics(), household("c1", 0), agreed("a1", verhuurT, "huur")) {

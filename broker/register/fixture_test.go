@@ -2,6 +2,7 @@ package register
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -13,6 +14,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -124,13 +126,15 @@ type memory struct {
 	entries []journal.Entry
 	grown   chan struct{}
 	keys    map[string][]byte
+	chunks  map[string][]byte
+	snap    journal.Snapshot // its ID is "" without one
 	fail    error
 	reads   int
 }
 
 func newMemory(t testing.TB) *memory {
 	t.Helper()
-	m := &memory{keys: map[string][]byte{}, grown: make(chan struct{})}
+	m := &memory{keys: map[string][]byte{}, chunks: map[string][]byte{}, grown: make(chan struct{})}
 	g, _, err := Genesis("0363", noon)
 	if err != nil {
 		t.Fatal(err)
@@ -227,6 +231,44 @@ func (m *memory) Keys(_ context.Context, ids []string) ([][]byte, error) {
 		there = append(there, m.keys[id])
 	}
 	return there, nil
+}
+
+func (m *memory) PutChunk(_ context.Context, snapshot string, n int, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.chunks[fmt.Sprint(snapshot, "/", n)] = bytes.Clone(data)
+	return cmp.Or(journal.ValidateChunk(snapshot, n, data), m.fail)
+}
+
+func (m *memory) PutSnapshot(_ context.Context, s journal.Snapshot) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.snap = s
+	for k := range m.chunks {
+		if !strings.HasPrefix(k, s.ID+"/") {
+			delete(m.chunks, k)
+		}
+	}
+	return cmp.Or(s.Validate(), m.fail)
+}
+
+func (m *memory) Snapshot(context.Context) (journal.Snapshot, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.snap.ID == "" {
+		return m.snap, journal.ErrAbsent
+	}
+	return m.snap, m.fail
+}
+
+func (m *memory) Chunk(_ context.Context, snapshot string, n int) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	data, there := m.chunks[fmt.Sprint(snapshot, "/", n)]
+	if !there {
+		return nil, journal.ErrAbsent
+	}
+	return bytes.Clone(data), m.fail
 }
 
 // wrapper wraps keys and references with AES-GCM under one key.

@@ -20,16 +20,24 @@ type index struct {
 // pair is a holder and who it agreed with.
 type pair struct{ holder, recipient broker.OIN }
 
-func newIndex(subjects *subjectKeys) *index {
-	return &index{subjects: subjects, cases: map[subjectKey][]broker.CaseID{}, given: map[pair][]string{}}
+func newIndex(subjects *subjectKeys, persons int) *index {
+	return &index{subjects: subjects, cases: make(map[subjectKey][]broker.CaseID, persons), given: map[pair][]string{}}
 }
 
 func (x *index) open(c *caseFile) {
 	if x == nil {
 		return
 	}
-	for _, m := range c.members {
-		k := x.subjects.of(m.reveal())
+	keys := make([]subjectKey, len(c.members))
+	for i, m := range c.members {
+		keys[i] = x.subjects.of(m.reveal())
+	}
+	x.add(c, keys)
+}
+
+// add makes a case found by the keys of its members.
+func (x *index) add(c *caseFile, members []subjectKey) {
+	for _, k := range members {
 		x.cases[k] = append(x.cases[k], c.id)
 	}
 }

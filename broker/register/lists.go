@@ -2,7 +2,6 @@ package register
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/schakel/schakel/broker"
@@ -52,7 +51,7 @@ func (r *Register) Teams() []SetTeam {
 func (r *Register) Cases() []CaseInfo {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	files := slices.SortedFunc(maps.Values(r.state.cases.own), func(a, b *caseFile) int { return cmp.Compare(a.opened, b.opened) })
+	files := slices.SortedFunc(slices.Values(r.state.files), func(a, b *caseFile) int { return cmp.Compare(a.opened, b.opened) })
 	now := r.cfg.Now()
 	out := make([]CaseInfo, 0, len(files))
 	for _, f := range files {

@@ -37,12 +37,15 @@ type Store interface {
 	Head(ctx context.Context, s journal.Stream) (journal.Head, error)
 	Read(ctx context.Context, s journal.Stream, after journal.ID, max int) ([]journal.Entry, error)
 	Wait(ctx context.Context, s journal.Stream, after journal.ID) error
+	journal.Snapshots
 }
 
 // Vault seals parts under a key by name, made at its first use (keys.Vault does).
 type Vault interface {
 	SealAll(ctx context.Context, plains []keys.Plain) ([]keys.Part, error)
 	OpenAll(ctx context.Context, parts []keys.Part, plains []keys.Plain) error
+	BoxAll(ctx context.Context, plains []keys.Plain) error
+	UnboxAll(ctx context.Context, plains []keys.Plain) error
 }
 
 const (
@@ -66,9 +69,13 @@ type Register struct {
 	failed    error     // why it could not be completed since
 	broken    error     // the stream is not what it must be; nothing is given any more
 	origin    genesis
+
+	restored broker.Position // of the snapshot it began with
+	ignored  error           // why it did not begin with the one in the store
 }
 
-// Open reads the whole register into memory.
+// Open reads the whole register into memory: from the snapshot in the store and what follows it, or from the start where
+// there is none, or one that can't be trusted (see Snapshot).
 func Open(ctx context.Context, cfg Config) (*Register, error) {
 	if cfg.Store == nil || cfg.Vault == nil || cfg.Touch == nil || cfg.VerifyAgreement == nil {
 		return nil, errors.New("open register: Store, Vault, Touch and VerifyAgreement must be set")
@@ -83,7 +90,8 @@ func Open(ctx context.Context, cfg Config) (*Register, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open register: %w", err)
 	}
-	r := &Register{cfg: cfg, state: newState(subjects), recent: newRecent(remembered)}
+	r := &Register{cfg: cfg, state: newState(subjects, 0, 0), recent: newRecent(remembered)}
+	r.restore(ctx)
 	if err := r.Refresh(ctx); err != nil {
 		return nil, fmt.Errorf("open register: %w", err)
 	}
@@ -92,6 +100,10 @@ func Open(ctx context.Context, cfg Config) (*Register, error) {
 
 // Log gives the random id of this log and the shard, from the genesis entry.
 func (r *Register) Log() (id, shard string) { return r.origin.Log, r.origin.Shard }
+
+// Snapshot tells at which position the snapshot was made with which the register was opened, 0 without one, and why the
+// one in the store was not used.
+func (r *Register) Snapshot() (at broker.Position, ignored error) { return r.restored, r.ignored }
 
 // Agency finds an agency, suspended or not.
 func (r *Register) Agency(oin broker.OIN) (broker.Agency, bool) {

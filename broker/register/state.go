@@ -13,19 +13,24 @@ type state struct {
 	agencies   layer[broker.OIN, *agency]
 	teams      layer[Team, *team]
 	cases      layer[broker.CaseID, *caseFile]
+	files      []*caseFile // the cases by slot; only where there is an index
 	agreements layer[string, *agreement]
 	revision   broker.Revision
 	index      *index // nil in a state that lies over another
 }
 
-func newState(subjects *subjectKeys) *state {
-	return &state{
+// newState makes an empty state with room for so many cases and persons.
+func newState(subjects *subjectKeys, cases, persons int) *state {
+	s := &state{
 		agencies:   newLayer[broker.OIN, *agency](nil),
 		teams:      newLayer[Team, *team](nil),
 		cases:      newLayer[broker.CaseID, *caseFile](nil),
 		agreements: newLayer[string, *agreement](nil),
-		index:      newIndex(subjects),
+		files:      make([]*caseFile, 0, cases),
+		index:      newIndex(subjects, persons),
 	}
+	s.cases.own = make(map[broker.CaseID]*caseFile, cases)
+	return s
 }
 
 // over gives a state that begins as s and leaves s as it is.
@@ -60,6 +65,20 @@ func (l *layer[K, V]) get(k K) V {
 
 func (l *layer[K, V]) put(k K, v V) { l.own[k] = v }
 
+// putCase keeps a case, in the slot of the one it replaces.
+func (s *state) putCase(f *caseFile) {
+	if s.index != nil {
+		if old := s.cases.own[f.id]; old != nil {
+			f.slot = old.slot
+			s.files[f.slot] = f
+		} else {
+			f.slot = uint32(len(s.files))
+			s.files = append(s.files, f)
+		}
+	}
+	s.cases.put(f.id, f)
+}
+
 // agency is an agency with its touch, which is asked for with every request.
 type agency struct {
 	broker.Agency
@@ -90,6 +109,7 @@ type caseFile struct {
 	touch        broker.Touch
 	kind         CaseKind
 	closed       bool
+	slot         uint32 // see state.files
 	agency       broker.OIN
 	municipality string
 	opened       broker.Position
