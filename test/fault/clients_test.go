@@ -24,6 +24,7 @@ type clients struct {
 	dir    string // kept evidence, as `schakel audit verify --receipt` reads it
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
+	every  time.Duration // between the starts of two questions of one client, where it is not 0
 
 	sent, refused503, unanswered, cut atomic.Int64
 
@@ -42,8 +43,19 @@ func (d *deployment) ask(t *testing.T, n int, pause time.Duration) *clients {
 // askEach is ask, where each client leaves out all but each step-th question.
 func (d *deployment) askEach(t *testing.T, n, step int, pause time.Duration) *clients {
 	t.Helper()
+	return d.begun(t, n, step, pause, 0)
+}
+
+// askEvery starts n clients, each of which begins a question so often, if it gets its answers in time.
+func (d *deployment) askEvery(t *testing.T, n int, every time.Duration) *clients {
+	t.Helper()
+	return d.begun(t, n, n, 0, every)
+}
+
+func (d *deployment) begun(t *testing.T, n, step int, pause, every time.Duration) *clients {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	c := &clients{d: d, dir: t.TempDir(), cancel: cancel, receipts: map[broker.Hash]int{}}
+	c := &clients{d: d, dir: t.TempDir(), cancel: cancel, every: every, receipts: map[broker.Hash]int{}}
 	for i := range n {
 		c.wait.Go(func() { c.run(ctx, i, step, pause) })
 	}
@@ -54,18 +66,23 @@ func (c *clients) run(ctx context.Context, first, step int, pause time.Duration)
 	client := c.d.host.client(10 * time.Second)
 	defer client.CloseIdleConnections()
 	for n := first; ctx.Err() == nil; n += step {
+		began := time.Now()
 		worker, question := c.d.question(n)
 		c.sent.Add(1)
 		// Not with ctx: what was asked is waited for, so that no receipt goes unseen.
-		h, err := c.d.post(context.WithoutCancel(ctx), client, c.d.tokens[worker], question)
+		h, err := c.d.post(context.WithoutCancel(ctx), client, c.d.token(worker), question)
 		if err != nil {
 			c.unanswered.Add(1)
 		} else {
 			c.keep(h)
 		}
+		wait := pause
+		if c.every > 0 {
+			wait = time.Until(began.Add(c.every))
+		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(wait):
 		}
 	}
 }

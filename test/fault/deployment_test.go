@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,8 +40,8 @@ type deployment struct {
 	gone     chan struct{} // closed when the process has ended
 	output   syncBuffer
 	info     info
-	agencies []string          // their addresses
-	tokens   map[string]string // by worker
+	agencies []string                          // their addresses
+	tokens   atomic.Pointer[map[string]string] // by worker
 	renewed  time.Time
 }
 
@@ -154,7 +155,8 @@ func (d *deployment) beside(t *testing.T, writer string, h *host) *deployment {
 		t.Fatal(err)
 	}
 	n := &deployment{dir: t.TempDir(), home: d.dir, writer: writer, redis: d.redis, redisURL: d.redisURL, shard: d.shard, host: h, info: d.info,
-		agencies: d.agencies, tokens: d.tokens, renewed: d.renewed}
+		agencies: d.agencies}
+	n.share(d)
 	listen := h.at() + ":" + strconv.Itoa(freePort(t))
 	n.info.Server = "http://" + listen
 	config["writer"], config["data"], config["listen"] = writer, n.dir, listen
@@ -218,14 +220,24 @@ func (d *deployment) renew(t *testing.T) {
 	if time.Since(d.renewed) < 2*time.Minute {
 		return
 	}
-	d.tokens, d.renewed = map[string]string{}, time.Now()
+	tokens := map[string]string{}
 	for _, w := range d.info.Workers {
 		out, err := d.schakel("token", "--agency", w.Agency, "--worker", w.ID, "--role", w.Role)
 		if err != nil {
 			t.Fatalf("token: %s", out)
 		}
-		d.tokens[w.ID] = strings.TrimSpace(out)
+		tokens[w.ID] = strings.TrimSpace(out)
 	}
+	d.renewed = time.Now()
+	d.tokens.Store(&tokens)
+}
+
+func (d *deployment) token(worker string) string { return (*d.tokens.Load())[worker] }
+
+// share takes the tokens of another gateway of the deployment.
+func (d *deployment) share(with *deployment) {
+	d.renewed = with.renewed
+	d.tokens.Store(with.tokens.Load())
 }
 
 // command runs the binary on generated persons, whatever is at hand: nothing here depends on who they are.

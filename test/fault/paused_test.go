@@ -24,7 +24,7 @@ func TestRedisHangs(t *testing.T) {
 		paused := time.Now()
 		for n := 0; time.Since(paused) < away; n++ {
 			worker, question := d.question(n)
-			h, err := d.post(t.Context(), http.DefaultClient, d.tokens[worker], question)
+			h, err := d.post(t.Context(), http.DefaultClient, d.token(worker), question)
 			c.sent.Add(1)
 			switch {
 			case err != nil:

@@ -95,7 +95,7 @@ func (g gateways) ask(t *testing.T, n int, pause time.Duration) (all []*clients)
 	for i, d := range g {
 		if i > 0 {
 			g[0].renew(t)
-			d.tokens, d.renewed = g[0].tokens, g[0].renewed
+			d.share(g[0])
 		}
 		all = append(all, d.ask(t, n, pause))
 	}
