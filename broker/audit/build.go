@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -37,7 +38,7 @@ func (w *Writer) disclosure(ctx context.Context, e broker.Event) (*item, error) 
 	if w.cfg.View == nil || w.cfg.Pseudonym == nil {
 		return nil, unavailable(codeJournal, errors.New("this writer only records register changes"))
 	}
-	common, err := marshal(e.Common)
+	common, err := encodeCommon(e.Common)
 	if err != nil {
 		return nil, unavailable(codeJournal, err)
 	}
@@ -68,6 +69,45 @@ func (w *Writer) disclosure(ctx context.Context, e broker.Event) (*item, error) 
 		return nil, unavailable(codeJournal, errors.New("the event is larger than an append may be"))
 	}
 	return it, nil
+}
+
+// encodeCommon writes what marshal would, but for queries and decisions: these are canonical bytes already, and the most
+// of it, so they are checked and copied instead of being taken apart and put together again.
+func encodeCommon(c broker.Common) ([]byte, error) {
+	rest, err := marshal(struct {
+		broker.Common
+		Queries   *struct{} `json:"queries,omitempty"` // hide Common's
+		Decisions *struct{} `json:"decisions,omitempty"`
+	}{Common: c})
+	if err != nil {
+		return nil, err
+	}
+	size := len(rest) + 32
+	for _, raws := range [][]json.RawMessage{c.Queries, c.Decisions} {
+		for _, raw := range raws {
+			if jsonValue(raw, 0, 2) != len(raw) {
+				return nil, errors.New("encode event: a query or decision is not compact JSON")
+			}
+			size += len(raw) + 1
+		}
+	}
+	b := appendRaws(append(make([]byte, 0, size), `{"queries":`...), c.Queries)
+	b = appendRaws(append(b, `,"decisions":`...), c.Decisions)
+	return append(append(b, ','), rest[1:]...), nil
+}
+
+func appendRaws(b []byte, raws []json.RawMessage) []byte {
+	if raws == nil {
+		return append(b, "null"...)
+	}
+	b = append(b, '[')
+	for i, raw := range raws {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, raw...)
+	}
+	return append(b, ']')
 }
 
 // recorded builds the event of a register change.

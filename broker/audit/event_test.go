@@ -84,6 +84,34 @@ func TestPartsAreWrittenAsPackageKeysWritesThem(t *testing.T) {
 	})
 }
 
+// TestCommonIsWrittenAsJSON: what is copied stands where encoding/json would put it.
+func TestCommonIsWrittenAsJSON(t *testing.T) {
+	raws := func(t *rapid.T, name string) []json.RawMessage {
+		return rapid.SampledFrom([][]json.RawMessage{
+			nil, {}, {json.RawMessage(`{}`)}, benchEvent(2).Common.Queries, benchEvent(3).Common.Decisions, {json.RawMessage(`"<é>"`), json.RawMessage(`[1,null]`)},
+		}).Draw(t, name)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		c := rapid.SampledFrom([]broker.Common{{}, disclosureEvent(1).Common, benchEvent(3).Common}).Draw(t, "common")
+		c.Queries, c.Decisions = raws(t, "queries"), raws(t, "decisions")
+		c.Refused = rapid.Bool().Draw(t, "refused")
+		c.Obligations = []broker.Obligation{broker.Obligation(rapid.String().Draw(t, "obligation"))}
+		want, err := marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := encodeCommon(c); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%s, %v; want %s", got, err, want)
+		}
+	})
+	for _, bad := range []string{"", " {}", "{} ", "{", `{"a": 1}`, "{}{}"} {
+		c := broker.Common{Decisions: []json.RawMessage{json.RawMessage(bad)}}
+		if got, err := encodeCommon(c); err == nil {
+			t.Errorf("%q was taken: %s", bad, got)
+		}
+	}
+}
+
 func sampleEvent() Event {
 	return Event{
 		Writer: "gw", ID: journal.ID{Epoch: 3, Seq: 7}, Time: testTime.Add(1500), Position: 12, Kind: KindDisclosure,
