@@ -82,9 +82,27 @@ func scale(b *testing.B, n int) {
 	}
 	b.ReportMetric(time.Since(began).Seconds(), "replay-s")
 	b.ReportMetric((used() - cpu).Seconds(), "replay-cpu-s")
-	b.ReportMetric(float64(heap()-empty)/float64(n), "B/case")
+	b.ReportMetric(float64(heap()-empty)/float64(n), "B/case-replayed")
 	if len(r.Cases()) != n {
 		b.Fatalf("%d cases, want %d", len(r.Cases()), n)
+	}
+	began = time.Now()
+	at, err := r.WriteSnapshot(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(time.Since(began).Seconds(), "snapshot-s")
+	r = nil
+	runtime.GC()
+	began, cpu = time.Now(), used()
+	if r, err = Open(b.Context(), cfg()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(time.Since(began).Seconds(), "restart-s")
+	b.ReportMetric((used() - cpu).Seconds(), "restart-cpu-s")
+	b.ReportMetric(float64(heap()-empty)/float64(n), "B/case")
+	if from, ignored := r.Snapshot(); from != at || ignored != nil || len(r.Cases()) != n {
+		b.Fatalf("began at %d, %v, with %d cases; want %d and %d", from, ignored, len(r.Cases()), at, n)
 	}
 	runtime.KeepAlive(r)
 }

@@ -9,7 +9,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -369,6 +371,56 @@ func TestSnapshotDue(t *testing.T) {
 	due(true)
 	w.store.snap = journal.Snapshot{ID: "x"}
 	due(true)
+}
+
+// Two gateways keep snapshots for an hour while the register grows: one is made whenever it is due, by either, and whoever
+// opens the register then begins with it.
+func TestKeepSnapshots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, basics()...)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wait sync.WaitGroup
+		var mu sync.Mutex
+		var made []broker.Position
+		for range 2 {
+			cfg := config(w.store, &clock{now: noon})
+			cfg.Now = time.Now
+			r, err := Open(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wait.Go(func() {
+				if err := r.Follow(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+			wait.Go(func() {
+				r.KeepSnapshots(ctx, 20, func(at broker.Position, err error) {
+					mu.Lock()
+					defer mu.Unlock()
+					if made = append(made, at); err != nil {
+						t.Error(err)
+					}
+				})
+			})
+		}
+		for i := range 60 {
+			time.Sleep(time.Minute)
+			w.do(household(broker.CaseID(fmt.Sprint("n", i)), 0))
+		}
+		cancel()
+		wait.Wait()
+		if len(made) < 3 || len(made) > 2*3 {
+			t.Errorf("snapshots at %d: three were due", made)
+		}
+		r, err := Open(t.Context(), config(w.store, &clock{now: noon}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at, ignored := r.Snapshot(); at < 60 || ignored != nil {
+			t.Errorf("began at %d, %v; snapshots were made at %d", at, ignored, made)
+		}
+	})
 }
 
 func FuzzRecord(f *testing.F) {

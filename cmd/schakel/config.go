@@ -84,6 +84,9 @@ type limitsConfig struct {
 	Connections       int           `yaml:"connections"`       // open at once; the longest idle makes room; default 4096
 	SourceTimeout     time.Duration `yaml:"sourceTimeout"`     // default 3s, for each of two rounds of questions
 	ShutdownTimeout   time.Duration `yaml:"shutdownTimeout"`   // default 10s, to finish and record what is in flight
+	// SnapshotEvery is how many entries of the register a start may have to read one by one: after so many a gateway
+	// writes a snapshot of its view beside the log. Default 100000.
+	SnapshotEvery int `yaml:"snapshotEvery"`
 }
 
 // sourceConfig is the way to one data holder.
@@ -160,7 +163,8 @@ func parseConfig(data []byte) (*config, error) {
 // check refuses what would switch a bound off.
 func (l *limitsConfig) check() error {
 	for name, bad := range map[string]bool{"requestsPerSecond": l.RequestsPerSecond <= 0, "burst": l.Burst <= 0, "connections": l.Connections <= 0,
-		"sourceTimeout": l.SourceTimeout <= 0, "shutdownTimeout": l.ShutdownTimeout <= 0} {
+		"sourceTimeout": l.SourceTimeout <= 0, "shutdownTimeout": l.ShutdownTimeout <= 0,
+		"snapshotEvery": l.SnapshotEvery <= 0} {
 		if bad {
 			return fmt.Errorf("limits.%s must be above zero; leave it out for the default", name)
 		}
@@ -174,6 +178,7 @@ func (l *limitsConfig) defaults() {
 	l.Connections = cmp.Or(l.Connections, 4096)
 	l.SourceTimeout = cmp.Or(l.SourceTimeout, 3*time.Second)
 	l.ShutdownTimeout = cmp.Or(l.ShutdownTimeout, 10*time.Second)
+	l.SnapshotEvery = cmp.Or(l.SnapshotEvery, 100_000)
 }
 
 // resolve makes paths absolute, relative to the file's folder.

@@ -76,6 +76,9 @@ func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, ignored := d.register.Snapshot(); ignored != nil {
+		cfg.log.Error("snapshot not used", "error", ignored)
+	}
 	s := &server{cfg: cfg, desk: d, failed: make(chan error, 4)}
 	// Before the stream is claimed: a second start in the same folder must not push out the first and then fail.
 	if s.socket, err = socket.Listen(filepath.Join(cfg.dir, socketFile)); err != nil {
@@ -108,6 +111,7 @@ func (s *server) serve(ctx context.Context) error {
 	}()
 	s.wait.Go(func() { s.failed <- s.socket.Serve(s.background, s.cfg.store) })
 	s.wait.Go(func() { s.failed <- s.desk.register.Follow(s.background) })
+	s.wait.Go(func() { s.desk.register.KeepSnapshots(s.background, s.cfg.limits.SnapshotEvery, s.snapshotMade) })
 	s.wait.Go(func() {
 		s.cfg.ring.Watch(s.background, time.Second, func(err error) { s.cfg.log.Error("key ring not taken up", "error", err) })
 	})
@@ -139,6 +143,14 @@ func (s *server) close() error {
 	s.stop()
 	s.wait.Wait() // the socket is gone, and nothing uses the store any more
 	return err
+}
+
+func (s *server) snapshotMade(at broker.Position, err error) {
+	if err != nil {
+		s.cfg.log.Error("snapshot not made", "error", err)
+		return
+	}
+	s.cfg.log.Info("snapshot made", "position", at)
 }
 
 func (s *server) gateway() (*gateway.Gateway, error) {
