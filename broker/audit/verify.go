@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/journal"
@@ -15,7 +18,7 @@ import (
 type VerifyConfig struct {
 	Store      journal.Store
 	Heads      []SignedHead                         // of each writer in the order in which they were signed, as ReadHeads gives them
-	VerifyHead func(signature string) (Head, error) // needed with Heads
+	VerifyHead func(signature string) (Head, error) // needed with Heads; called on all cores at once
 	Receipts   []broker.Receipt
 	Progress   func(stream journal.Stream, checked uint64) // now and then; may be nil
 }
@@ -181,9 +184,23 @@ func (v *verifier) foreign(log string) bool { return v.report.Log != "" && log !
 
 // openHeads verifies the heads' signatures and sorts them by writer.
 func (v *verifier) openHeads() map[string][]Head {
+	opened := make([]struct {
+		head Head
+		err  error
+	}, len(v.cfg.Heads))
+	var next atomic.Int64
+	var cores sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		cores.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(opened); i = int(next.Add(1)) - 1 {
+				opened[i].head, opened[i].err = v.cfg.VerifyHead(v.cfg.Heads[i].Signature)
+			}
+		})
+	}
+	cores.Wait()
 	out := map[string][]Head{}
-	for _, s := range v.cfg.Heads {
-		h, err := v.cfg.VerifyHead(s.Signature)
+	for i, s := range v.cfg.Heads {
+		h, err := opened[i].head, opened[i].err
 		switch {
 		case err != nil:
 			v.fault(FaultHead, "", journal.ID{}, "a head that says it is of writer %.32q at %d-%d has no valid signature: %v",

@@ -126,8 +126,9 @@ func (w *where) anchors(cfg *audit.VerifyConfig, ring *keys.Ring, receipts []str
 			return err
 		}
 		cfg.Heads = heads
+		jwks := ring.JWKS(keys.Heads)
 		cfg.VerifyHead = func(signature string) (audit.Head, error) {
-			h, err := seal.VerifyHead(signature, ring.JWKS(keys.Heads))
+			h, err := seal.VerifyHead(signature, jwks)
 			return audit.Head(h), err
 		}
 	}
