@@ -94,9 +94,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.TLS != nil {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
-	if len(r.TransferEncoding) > 0 {
-		// The length it may have told as well is hidden from us (net/http drops it), and a proxy may have believed that
-		// one: what follows on this connection is not to be trusted (RFC 9112, 6.3).
+	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+		// The length it may have told as well is hidden from us (net/http drops it), and so is an encoding in HTTP/1.0. A
+		// proxy may have believed the other one: what follows on this connection is not to be trusted (RFC 9112, 6.1, 6.3).
 		h.Set("Connection", "close")
 	}
 	g.router.ServeHTTP(out, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))

@@ -161,6 +161,7 @@ func (g *Gateway) routes() *gin.Engine {
 	e.RedirectTrailingSlash = false
 	e.RedirectFixedPath = false
 	e.HandleMethodNotAllowed = true
+	e.UseRawPath = true // a path in another spelling is another path: a proxy that guards /metrics may not know it as that
 	e.Use(func(c *gin.Context) { exchangeOf(c.Request).route = c.FullPath() })
 	for _, r := range g.table() {
 		e.Handle(r.method, r.path, gin.WrapF(r.serve))

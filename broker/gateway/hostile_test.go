@@ -226,7 +226,8 @@ func TestOddTargets(t *testing.T) {
 		"GET //livez":                         404,
 		"GET /v1/../livez":                    404,
 		"GET /livez%2f":                       404,
-		"GET /%6civez":                        200,
+		"GET /%6civez":                        404, // one path, one spelling
+		"GET /%6detrics":                      404,
 		"GET /livez%00":                       404,
 		"PRI *":                               404,
 		"GET /" + strings.Repeat("a/", 8<<10): 404,

@@ -24,6 +24,9 @@ type problem struct {
 // codeInternal is the code of every error that the asker can do nothing about.
 const codeInternal = "internal"
 
+// maxParams bounds what is said of one request: more than its parts can be wrong, but not more than it could hold itself.
+const maxParams = 200
+
 // refusal is a failure of the gateway's own: a code of the table.
 type refusal string
 
@@ -64,7 +67,7 @@ func (g *Gateway) newProblem(x *exchange, code string, params []broker.Param) pr
 	}
 	p := problem{Type: "about:blank", Title: in(x.language, row.title), Status: row.status, Detail: in(x.language, row.detail),
 		Code: code}
-	for _, q := range params {
+	for _, q := range params[:min(len(params), maxParams)] {
 		reason, ok := g.reasons[q.Code]
 		if !ok {
 			q.Code, reason = "invalid", g.reasons["invalid"]
