@@ -206,7 +206,7 @@ func TestProblemCodes(t *testing.T) {
 
 // TestLinks follows the links of the documents that stay in the project.
 func TestLinks(t *testing.T) {
-	for _, file := range []string{"README.md", "ARCHITECTURE.md", "DECISIONS.md", "CHANGELOG.md"} {
+	for _, file := range []string{"README.md", "ARCHITECTURE.md", "DECISIONS.md", "CHANGELOG.md", "SECURITY.md", "test/bench/README.md"} {
 		text := read(t, file)
 		for _, m := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1) {
 			path, anchor, _ := strings.Cut(m[1], "#")
