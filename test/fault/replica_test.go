@@ -14,7 +14,7 @@ import (
 // master stands in the log once.
 func TestReplicaGone(t *testing.T) {
 	t.Parallel()
-	master := redistest.Start(t, "--repl-diskless-sync-delay", "0", "--min-replicas-to-write", "1", "--min-replicas-max-lag", "2")
+	master := redistest.Start(t, "--repl-diskless-sync-delay", "0", "--min-replicas-to-write", "1")
 	replica := redistest.Start(t, "--replicaof", strings.Replace(master.Addr, ":", " ", 1))
 	until(t, "the replica follows", func() bool { return follows(replica) })
 	d := onStore(t, nil, map[string]any{"addresses": []string{master.Addr}, "waitReplicas": 1}, nil)
@@ -31,6 +31,8 @@ func TestReplicaGone(t *testing.T) {
 		} else {
 			replica.Kill(t)
 		}
+		time.Sleep(time.Second) // answers under way
+		answers := c.count()
 		c.refused(t)
 		for n := range 10 {
 			worker, question := d.question(n)
@@ -39,6 +41,9 @@ func TestReplicaGone(t *testing.T) {
 			if err != nil || h.status != http.StatusServiceUnavailable || h.signature != "" || h.code == "" {
 				t.Errorf("the replica %s: %d %.200s, %v", how, h.status, h.body, err)
 			}
+		}
+		if n := c.count(); n != answers {
+			t.Errorf("the replica %s: %d answers that it did not confirm", how, n-answers)
 		}
 		if c.slowest > time.Second { // 250 ms and what a busy machine adds
 			t.Errorf("a 503 took %v", c.slowest)
