@@ -77,7 +77,11 @@ func chain(after journal.Head, s stored) (journal.Entry, error) {
 
 // readEntry reads an entry by itself, and checks everything that does not depend on the one before it.
 func readEntry(e journal.Entry) (stored, error) {
-	s, err := decodeStored(e.Bytes)
+	s, ok := quickly(e.Bytes)
+	var err error
+	if !ok {
+		s, err = decodeStored(e.Bytes)
+	}
 	switch {
 	case err != nil:
 		return stored{}, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -129,19 +130,29 @@ func TestPayload(t *testing.T) {
 func variants(entry []byte) []string {
 	s := string(entry)
 	return []string{
+		strings.Replace(s, `"seq":`, `"seq":0`, 1), strings.ToUpper(s[:90]) + s[90:], strings.Replace(s, `"ref":"`, `"ref":"\n`, 1),
+		strings.Replace(s, `=","commit"`, `","commit"`, 1), strings.Replace(s, `"kind":"`, `"kind":"\u0061`, 1),
 		" " + s, s + "\n", s + "{}", strings.Replace(s, `{"v":1,`, `{"v":1,"v":1,`, 1), strings.Replace(s, `{"v":1,`, `{"V":1,`, 1),
 		strings.Replace(s, `Z","kind"`, `+00:00","kind"`, 1), strings.Replace(s, `"body":`, `"x":1,"body":`, 1),
 	}
 }
 
 func TestOneForm(t *testing.T) {
-	e := newWorld(t, basics()...).store.entries[1]
-	if _, err := decodeStored(e.Bytes); err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range variants(e.Bytes) {
-		if _, err := decodeStored([]byte(v)); err == nil {
-			t.Errorf("taken in another form: %.60s…", v)
+	entries := newWorld(t, append(basics(), household("c1", 0))...).store.entries
+	for _, e := range []journal.Entry{entries[1], entries[len(entries)-1]} { // in clear, and with a part
+		if _, err := readEntry(e); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range append(variants(e.Bytes), strings.Replace(string(e.Bytes), `"ref":"`, "\"ref\":\"\n", 1)) {
+			if v == string(e.Bytes) {
+				continue
+			}
+			if _, err := decodeStored([]byte(v)); err == nil {
+				t.Errorf("taken in another form: %.60s…", v)
+			}
+			if _, ok := quickly([]byte(v)); ok {
+				t.Errorf("quickly taken in another form: %.60s…", v)
+			}
 		}
 	}
 }
@@ -151,11 +162,21 @@ func FuzzEntry(f *testing.F) {
 	for _, e := range w.store.entries {
 		f.Add(e.Bytes)
 	}
-	for _, v := range variants(w.store.entries[1].Bytes) {
-		f.Add([]byte(v))
+	for _, e := range w.store.entries {
+		if s, err := decodeStored(e.Bytes); err != nil {
+			f.Fatal(err)
+		} else if _, ok := quickly(e.Bytes); ok != (s.Part != nil) {
+			f.Errorf("a %s is read quickly: %v", s.Kind, ok)
+		}
+		for _, v := range variants(e.Bytes) {
+			f.Add([]byte(v))
+		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := decodeStored(data)
+		if fast, ok := quickly(data); ok && (err != nil || !reflect.DeepEqual(fast, s)) {
+			t.Errorf("read quickly it says another thing: %v", err)
+		}
 		if err != nil {
 			return
 		}

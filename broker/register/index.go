@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"hash"
 	"slices"
+	"sync"
 
 	"github.com/schakel/schakel/broker"
 )
@@ -78,20 +80,22 @@ func without[T comparable](list []T, gone T) []T {
 
 // subjectKeys turns BSNs into the keys of the index. Its own key is random and lives in this process only, so that no
 // table by BSN exists, not even in memory.
-type subjectKeys struct{ key [32]byte }
+type subjectKeys struct{ macs sync.Pool } // of hash.Hash, each with the key
 
 type subjectKey [16]byte
 
 func newSubjectKeys() (*subjectKeys, error) {
-	s := &subjectKeys{}
-	if _, err := rand.Read(s.key[:]); err != nil {
+	var key [32]byte
+	if _, err := rand.Read(key[:]); err != nil {
 		return nil, fmt.Errorf("make subject keys: %w", err)
 	}
-	return s, nil
+	return &subjectKeys{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key[:]) }}}, nil
 }
 
 func (s *subjectKeys) of(b broker.BSN) subjectKey {
-	m := hmac.New(sha256.New, s.key[:])
+	m := s.macs.Get().(hash.Hash)
+	defer s.macs.Put(m)
+	m.Reset()
 	m.Write([]byte(b.Reveal()))
 	var sum [sha256.Size]byte
 	return subjectKey(m.Sum(sum[:0])[:16])
