@@ -38,14 +38,12 @@ func BenchmarkAddedLatency(b *testing.B) {
 	w := open(b, c)
 	defer func() { _ = w.Close(context.WithoutCancel(b.Context())) }()
 	appendOne := func(n int) {
-		if _, err := w.Append(b.Context(), benchEvent(n)); err != nil {
+		if _, err := w.Append(b.Context(), benchEvent(n%256)); err != nil {
 			b.Error(err)
 		}
 	}
-	for n := range 5000 { // the data keys of all persons
-		if n%64 == 3 {
-			appendOne(n)
-		}
+	for n := range 256 { // makes the data keys of all persons: a new one costs a durable write more
+		appendOne(n)
 	}
 	span := time.Duration(*benchSeconds) * time.Second
 	for range b.N {
