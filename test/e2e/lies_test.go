@@ -28,7 +28,7 @@ func TestLyingSources(t *testing.T) {
 	population, brp := people(t)
 	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data"), hold: agencies.Config{Patience: 5 * time.Minute}}
 	w.adjust = func(config map[string]any) {
-		config["limits"].(map[string]any)["sourceTimeout"] = "1s"
+		config["limits"].(map[string]any)["sourceTimeout"] = "2s"
 	}
 	startRedis(t, w)
 	defer w.stop(t)
@@ -173,10 +173,16 @@ func (l *lies) each(t *testing.T) {
 			agencies.Twice, agencies.Huge, agencies.Endless, agencies.Bomb, agencies.OtherPerson, agencies.TwoPersons, agencies.OtherHousehold,
 			agencies.WrongType, agencies.WrongContent, agencies.Reset, agencies.Slow, agencies.Drip, agencies.Extra} {
 			if slices.Contains(hangs, how) && (kind == "kredietbank") == (how == agencies.Drip) {
-				continue // a second each: not all of them
+				continue // two seconds each: not all of them
 			}
 			l.w.town.Set(liar, how)
 			got := l.ask(t)
+			for range 5 { // not recorded in time, on a busy machine: nothing was given
+				if got.status != 503 {
+					break
+				}
+				got = l.ask(t)
+			}
 			l.w.town.Set(liar, agencies.Honest)
 			name := fmt.Sprintf("%s, %s", kind, how)
 			if got.status != 200 {
