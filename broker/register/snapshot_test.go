@@ -78,6 +78,9 @@ func sameView(t interface{ Fatalf(string, ...any) }, a, b *Register) {
 		}
 	}
 	for _, r := range []*Register{a, b} {
+		if _, ok := r.Validate(r.Position(), nil); !ok {
+			t.Fatalf("facts of now do not hold")
+		}
 		if len(r.state.files) != len(r.state.cases.own) {
 			t.Fatalf("%d slots for %d cases", len(r.state.files), len(r.state.cases.own))
 		}
@@ -368,6 +371,10 @@ func TestSnapshotDue(t *testing.T) {
 	}
 	due(false)
 	w.do(household("last", 0))
+	due(true)
+	w.snapshot()
+	due(false)
+	forge(t, w, w.cfg.Vault, snapshotKey, func(h *snapshotHead) { h.Log.Log = "another" })
 	due(true)
 	w.store.snap = journal.Snapshot{ID: "x"}
 	due(true)
