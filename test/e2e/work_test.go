@@ -89,7 +89,6 @@ type scale struct {
 	w      *world
 	signer keys.Signer
 	tokens map[string]string
-	own    []string // BSNs of the worker's own cases
 	kept   [][]byte
 }
 
