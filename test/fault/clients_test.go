@@ -135,6 +135,13 @@ func receiptOf(signature string) (broker.Hash, error) {
 	return h.Receipt.Hash, err
 }
 
+// slow is how long the slowest 503 took.
+func (c *clients) slow() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.slowest
+}
+
 func (c *clients) count() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,5 +183,5 @@ func (c *clients) stop(t *testing.T) {
 
 func (c *clients) String() string {
 	return fmt.Sprintf("%d asked, %d receipts (%d cut off after the signature), %d × 503 (slowest %v), %d unanswered",
-		c.sent.Load(), c.count(), c.cut.Load(), c.refused503.Load(), c.slowest.Round(time.Millisecond), c.unanswered.Load())
+		c.sent.Load(), c.count(), c.cut.Load(), c.refused503.Load(), c.slow().Round(time.Millisecond), c.unanswered.Load())
 }

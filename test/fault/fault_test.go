@@ -1,10 +1,11 @@
 // Package fault breaks a real deployment while real clients ask, and holds what is left against every receipt that was
 // handed out: kills, a Redis that hangs, power loss, a journal that was wiped or put back, full disks, failover by
-// Sentinel and in a Cluster, a network that is cut. The server is the real binary, the agencies speak HTTP, the journal is a real Redis or a bbolt file.
+// Sentinel and in a Cluster, a network that is cut. The server is the real binary, the agencies speak HTTP, the journal is
+// a real Redis or a bbolt file.
 //
 // A few rounds run with the other tests; `go test ./test/fault -run 'Killed|Sentinel|Cluster' -rounds 200 -timeout 0` runs
-// many, and `-run Soak -soak 10m` a day in ten minutes. Moments are
-// random from a seed that is printed; `-seed` repeats it, as far as processes let themselves be repeated.
+// many, and `-run Soak -soak 10m -timeout 0` a day in ten minutes. Moments are random from a seed that is printed; `-seed`
+// repeats it, as far as processes let themselves be repeated.
 package fault
 
 import (
