@@ -350,8 +350,8 @@ func TestUnknownIsForbidden(t *testing.T) {
 			}
 			allocs := func(q broker.Request) float64 {
 				least := math.MaxFloat64
-				for range 10 { // what others allocate meanwhile is counted too
-					least = min(least, testing.AllocsPerRun(10, func() {
+				for range 100 { // what others allocate meanwhile is counted too, and the race detector empties pools at random
+					least = min(least, testing.AllocsPerRun(1, func() {
 						if _, err := w.Facts(t.Context(), q); err != nil {
 							t.Error(err)
 						}

@@ -3,7 +3,6 @@ package agencies
 import (
 	"bytes"
 	"compress/gzip"
-	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -30,11 +29,12 @@ func (t *Town) lie(how Behaviour, w http.ResponseWriter, r *http.Request, out re
 		_, _ = w.Write([]byte(`"}`))
 	case Bomb:
 		w.Header().Set("Content-Encoding", "gzip")
-		zip := gzip.NewWriter(w)
-		_, _ = zip.Write(append(bytes.TrimSuffix(bytes.TrimSpace(good), []byte("}")), `,"vulling":"`...))
-		_, _ = io.CopyN(zip, spaces{}, endless)
-		_, _ = zip.Write([]byte(`"}`))
-		_ = zip.Close()
+		// The members of a zip stand one after another. The large one is zipped once, and sent many times.
+		_, _ = w.Write(zip(append(bytes.TrimSuffix(bytes.TrimSpace(good), []byte("}")), `,"vulling":"`...)))
+		for large, n := zip(bytes.Repeat([]byte(" "), 1<<20)), 0; n < endless; n += 1 << 20 {
+			_, _ = w.Write(large)
+		}
+		_, _ = w.Write(zip([]byte(`"}`)))
 	case Drip:
 		for i := 0; ; i++ { // spaces after the first, so that it might still become JSON
 			piece := []byte("   ")
@@ -74,13 +74,12 @@ func (t *Town) lie(how Behaviour, w http.ResponseWriter, r *http.Request, out re
 	}
 }
 
-type spaces struct{}
-
-func (spaces) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = ' '
-	}
-	return len(p), nil
+func zip(data []byte) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(data) // a buffer does not fail
+	_ = w.Close()
+	return b.Bytes()
 }
 
 // aboutAnother answers a question as if it were about the head of another household, and says whom it is about: by the
