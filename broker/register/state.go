@@ -16,8 +16,12 @@ type state struct {
 	files      []*caseFile // the cases by slot; only where there is an index
 	agreements layer[string, *agreement]
 	revision   broker.Revision
-	index      *index // nil in a state that lies over another
+	index      *index                  // nil in a state that lies over another
+	lists      map[string][]caseHolder // lists of holders that cases have in common
 }
+
+// maxHolderLists bounds how many different lists of holders are looked for among the cases.
+const maxHolderLists = 10_000
 
 // newState makes an empty state with room for so many cases and persons.
 func newState(subjects *subjectKeys, cases, persons int) *state {
@@ -28,6 +32,7 @@ func newState(subjects *subjectKeys, cases, persons int) *state {
 		agreements: newLayer[string, *agreement](nil),
 		files:      make([]*caseFile, 0, cases),
 		index:      newIndex(subjects, persons),
+		lists:      map[string][]caseHolder{},
 	}
 	s.cases.own = make(map[broker.CaseID]*caseFile, cases)
 	return s
@@ -75,8 +80,28 @@ func (s *state) putCase(f *caseFile) {
 			f.slot = uint32(len(s.files))
 			s.files = append(s.files, f)
 		}
+		f.holders = s.common(f.holders)
 	}
 	s.cases.put(f.id, f)
+}
+
+// common gives the list that is equal to this one and is there already. In a municipality most households have the same
+// holders, and a list of its own would be half of a case's memory.
+func (s *state) common(list []caseHolder) []caseHolder {
+	key := make([]byte, 0, 512)
+	for _, h := range list {
+		key = append(append(key, byte(len(h.oin)), byte(len(h.members))), h.oin...)
+		for _, m := range h.members { // at most 50 of each
+			key = append(key, byte(m))
+		}
+	}
+	if there, ok := s.lists[string(key)]; ok {
+		return there
+	}
+	if len(s.lists) < maxHolderLists {
+		s.lists[string(key)] = list
+	}
+	return list
 }
 
 // agency is an agency with its touch, which is asked for with every request.

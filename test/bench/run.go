@@ -297,8 +297,10 @@ func (b *bench) measure(ctx context.Context) (*figures, error) {
 	if b.o.quick {
 		return f, nil
 	}
-	if err := b.half(ctx, f); err != nil {
-		return nil, err
+	if b.wanted(kindBroker) {
+		if err := b.half(ctx, f); err != nil {
+			return nil, err
+		}
 	}
 	if err := b.sizes(ctx, f); err != nil {
 		return nil, err
