@@ -214,7 +214,7 @@ func TestLinks(t *testing.T) {
 				continue
 			}
 			if path != "" {
-				if _, err := os.Stat(filepath.Join(root, path)); err != nil {
+				if _, err := os.Stat(filepath.Join(root, filepath.Dir(file), path)); err != nil {
 					t.Errorf("%s: %s does not exist", file, path)
 				}
 				continue
