@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -79,22 +78,7 @@ func serveAssembly(c assemblyConfig) error {
 		g.Data(http.StatusOK, "application/json", decision)
 	})
 	engine.GET("/bench/counts", func(g *gin.Context) { reply(g.Writer, counts{Mallocs: mallocs()}) })
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		_ = l.Close()
-	}()
-	if err := say(started{URL: "http://" + l.Addr().String()}); err != nil {
-		return err
-	}
-	err = (&http.Server{Handler: engine, ReadHeaderTimeout: 5 * time.Second}).Serve(l)
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
+	return serveWhileWanted(engine)
 }
 
 func ask(ctx context.Context, client *http.Client, url string, input []byte) ([]byte, error) {

@@ -136,9 +136,9 @@ func (f *figures) text() string {
 			c.RPS/max(1, f.column(kindFloor).RPS), c.Allocs, 100*c.Memo, c.Bytes, c.Failed, strings.Join(cpu, ", "))
 	}
 	_ = t.Flush() // a builder does not fail
-	broker := f.column(kindBroker)
-	fmt.Fprintf(&b, "\nThe broker does %.1f times what OPA's server does, and %.1f times the usual assembly.\n",
-		broker.RPS/max(1, f.column("opa").RPS), broker.RPS/max(1, f.column("assembly").RPS))
+	if ours, opa, assembly := f.column(kindBroker).RPS, f.column("opa").RPS, f.column("assembly").RPS; min(ours, opa, assembly) > 0 {
+		fmt.Fprintf(&b, "\nThe broker does %.1f times what OPA's server does, and %.1f times the usual assembly.\n", ours/opa, ours/assembly)
+	}
 	if h := f.Half; h != nil {
 		fmt.Fprintf(&b, "At half load (%.0f/s) its p99 is %.2f ms; one durable XADD by a lone client: p50 %.2f, p99 %.2f ms; ratio of p99 %.2f.\n",
 			h.Rate, h.P99, h.XaddP50, h.XaddP99, h.P99/h.XaddP99)

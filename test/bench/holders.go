@@ -149,6 +149,11 @@ func serveHolders(town []agencies.Agency) error {
 			mux.HandleFunc("POST /"+string(a.OIN), h.rest)
 		}
 	}
+	return serveWhileWanted(mux)
+}
+
+// serveWhileWanted says where it answers, and answers until its input ends.
+func serveWhileWanted(h http.Handler) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -160,7 +165,7 @@ func serveHolders(town []agencies.Agency) error {
 	if err := say(started{URL: "http://" + l.Addr().String()}); err != nil {
 		return err
 	}
-	err = (&http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}).Serve(l)
+	err = (&http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}).Serve(l)
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}

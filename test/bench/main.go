@@ -1,7 +1,7 @@
 // Command bench measures Schakel beside what people would use instead, side by side in one run on one machine.
 //
 //	go run ./test/bench                 everything; some ten minutes
-//	go run ./test/bench -quick -json    the five columns only, in well under a minute
+//	go run ./test/bench -quick -json    the columns only, in under a minute
 //
 // README.md beside it says what each column is, what is real in it and what is not, and shows figures. It is for
 // engineers who change Schakel and for whoever doubts the figures; nothing imports it. It needs redis-server, and builds

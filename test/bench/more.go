@@ -117,10 +117,7 @@ func (b *bench) sizes(ctx context.Context, f *figures) error {
 		sizes = append(sizes, size{Households: households, Entries: entries, CaseBytes: float64(g.Heap) / float64(households),
 			ReplaySeconds: float64(replayed.ReadyMs) / 1000, ReadySeconds: float64(g.ReadyMs) / 1000})
 	}
-	if err := b.warm(targets); err != nil {
-		return err
-	}
-	windows, err := b.rounds(ctx, targets, nil)
+	windows, err := b.compare(ctx, targets)
 	if err != nil {
 		return err
 	}
@@ -143,10 +140,7 @@ func (b *bench) scale(ctx context.Context, f *figures) error {
 		gateways = append(gateways, g)
 		targets = append(targets, b.schakel(fmt.Sprintf("%d gateways", n+1), slices.Clone(gateways)))
 	}
-	if err := b.warm(targets); err != nil {
-		return err
-	}
-	windows, err := b.rounds(ctx, targets, nil)
+	windows, err := b.compare(ctx, targets)
 	if err != nil {
 		return err
 	}

@@ -213,8 +213,13 @@ func (b *bench) peers(inputs [][]byte) ([]*target, error) {
 	return []*target{alone, whole}, nil
 }
 
-// rounds gives each target a stretch of load in turn, several times over, so that what else the machine does meets all.
-func (b *bench) rounds(ctx context.Context, targets []*target, rate map[string]float64) (map[string][]window, error) {
+// compare warms the targets up, and then gives each a stretch of load in turn, several times over, so that what else the
+// machine does meets all.
+func (b *bench) compare(ctx context.Context, targets []*target) (map[string][]window, error) {
+	progress("warming up")
+	if err := b.warm(targets); err != nil {
+		return nil, err
+	}
 	out := map[string][]window{}
 	for n := range b.o.rounds {
 		for _, t := range targets {
@@ -226,7 +231,7 @@ func (b *bench) rounds(ctx context.Context, targets []*target, rate map[string]f
 					return nil, err
 				}
 			}
-			w, err := t.load(b.o.connections, b.o.window, rate[t.name], 0)
+			w, err := t.load(b.o.connections, b.o.window, 0, 0)
 			if err != nil {
 				return nil, err
 			}
@@ -344,11 +349,7 @@ func (b *bench) columns(ctx context.Context, f *figures, inputs [][]byte) error 
 		targets = append(targets, peers...)
 	}
 	b.targets = targets
-	progress("warming up")
-	if err := b.warm(targets); err != nil {
-		return err
-	}
-	windows, err := b.rounds(ctx, targets, nil)
+	windows, err := b.compare(ctx, targets)
 	if err != nil {
 		return err
 	}
