@@ -51,7 +51,7 @@ func StartAt(t testing.TB, p Place, args ...string) *Server {
 		return append([]string{
 			"--bind", s.place.IP, "--port", port, "--dir", s.Dir,
 			"--appendonly", "yes", "--appendfsync", "always", "--no-appendfsync-on-rewrite", "no",
-			"--maxmemory-policy", "noeviction", "--save", "",
+			"--auto-aof-rewrite-percentage", "0", "--maxmemory-policy", "noeviction", "--save", "",
 		}, args...), nil
 	}
 	return s.begin(t)
