@@ -137,8 +137,9 @@ func TestRefusedCommands(t *testing.T) {
 		"emergency balance": {DeclareEmergency{"c1", nil, noon.Add(time.Hour), ""}, "balance"},
 		"no emergency":      {EndEmergency{"c1"}, "none was declared"},
 
-		"revision":        {ActivatePolicy{"abc"}, "64 lower-case"},
-		"revision active": {ActivatePolicy{revision}, "already"},
+		"revision":        {ActivatePolicy{Revision: "abc"}, "64 lower-case"},
+		"revision active": {ActivatePolicy{Revision: revision}, "already"},
+		"not approved":    {ActivatePolicy{Revision: second}, "drafted and approved"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := w.Position()
@@ -160,7 +161,7 @@ func TestRefusedCommands(t *testing.T) {
 
 // personal are the values that may be seen nowhere.
 func personal() []string {
-	out := []string{"anna.jansen", "bram.devries", "carla.bakker", "19850203", "20150000", "1985-02-03"}
+	out := []string{"anna.jansen", "bram.devries", "carla.bakker", string(petra), string(fatima), "19850203", "20150000", "1985-02-03"}
 	for _, b := range bsns {
 		out = append(out, b.Reveal())
 	}
@@ -215,6 +216,19 @@ func TestDoAll(t *testing.T) {
 	err := w.try(household("d1", 0), household("d2", 0), household("d1", 0))
 	if err == nil || !strings.Contains(err.Error(), "command 3:") || w.Position() != before {
 		t.Errorf("a duplicate within one append: %v", err)
+	}
+	var stopped *StoppedError
+	if !errors.As(err, &stopped) || stopped.Made != 0 || stopped.Of != 3 || stopped.Wrong != 3 {
+		t.Errorf("where it stopped: %+v", stopped)
+	}
+	var many []Command
+	for i := range atOnce + 2 {
+		many = append(many, household(broker.CaseID(fmt.Sprintf("m%d", i)), i%10))
+	}
+	many[atOnce+1] = many[atOnce]
+	err = w.try(many...)
+	if !errors.As(err, &stopped) || stopped.Made != atOnce || stopped.Wrong != atOnce+2 || w.Position() != before+broker.Position(atOnce) {
+		t.Errorf("a duplicate in the second append: %v, %+v", err, stopped)
 	}
 	if err := w.DoAll(t.Context(), w.store.append, Operator{}, commands); err == nil {
 		t.Error("a change by nobody was made")

@@ -39,8 +39,30 @@ func (r *Register) Do(ctx context.Context, a Appender, op Operator, c Command) e
 	return r.DoAll(ctx, a, op, []Command{c})
 }
 
-// DoAll makes changes in order, as many in one append as it takes. Each command is checked as if those before it were made. On an
-// error the commands before the append that failed were made and are in the view; the error says how many.
+// StoppedError tells where DoAll stopped.
+type StoppedError struct {
+	// Made is how many commands were made, from the first; Of is how many there were.
+	Made, Of int
+	// Wrong is the number, from 1, of the command that can't be made as it is; 0 where the cause is none of them.
+	Wrong int
+	Err   error
+}
+
+func (e *StoppedError) Error() string {
+	switch {
+	case e.Of == 1:
+		return fmt.Sprintf("change register: %v", e.Err)
+	case e.Wrong > 0:
+		return fmt.Sprintf("change register: command %d: %v (%d of %d commands were made before)", e.Wrong, e.Err, e.Made, e.Of)
+	}
+	return fmt.Sprintf("change register: %v (%d of %d commands were made before)", e.Err, e.Made, e.Of)
+}
+
+func (e *StoppedError) Unwrap() error { return e.Err }
+
+// DoAll makes changes in order, as many in one append as it takes. Each command is checked as if those before it were made,
+// and all that may come in one append before any of them is made: 255 at most. On an error the commands before the append
+// that failed were made and are in the view; it is a *StoppedError.
 func (r *Register) DoAll(ctx context.Context, a Appender, op Operator, commands []Command) error {
 	if op.Name == "" || len(op.Name) > 100 {
 		return errors.New("change register: say who gives the command, in 1 to 100 bytes")
@@ -50,10 +72,12 @@ func (r *Register) DoAll(ctx context.Context, a Appender, op Operator, commands 
 	for done := 0; done < len(commands); {
 		n, err := r.doSome(ctx, a, op, commands[done:min(done+atOnce, len(commands))])
 		if err != nil {
-			if len(commands) > 1 {
-				return fmt.Errorf("change register: %w (%d of %d commands were made before)", err, done, len(commands))
+			stopped := &StoppedError{Err: err}
+			if errors.As(err, &stopped) { // by plan
+				stopped.Wrong += done
 			}
-			return fmt.Errorf("change register: %w", err)
+			stopped.Made, stopped.Of = done+n, len(commands)
+			return stopped
 		}
 		done += n
 	}
@@ -86,7 +110,7 @@ func (r *Register) doSome(ctx context.Context, a Appender, op Operator, commands
 			return 0, fmt.Errorf("%w (%w)", ErrUnknownOutcome, err)
 		case outcome == journal.Appended || outcome == journal.Already:
 			if err := r.Refresh(ctx); err != nil {
-				return 0, fmt.Errorf("the change was made, but could not be read back: %w", err)
+				return len(entries), fmt.Errorf("the change was made, but could not be read back: %w", err)
 			}
 			return len(entries), nil
 		case outcome != journal.Moved && outcome != journal.Stale:
@@ -118,11 +142,8 @@ func (r *Register) plan(commands []Command) (journal.Head, []draft, error) {
 			}
 			drafts = append(drafts, d)
 		}
-		if err != nil && len(commands) > 1 {
-			err = fmt.Errorf("command %d: %w", i+1, err)
-		}
 		if err != nil {
-			return journal.Head{}, nil, err
+			return journal.Head{}, nil, &StoppedError{Wrong: i + 1, Err: err}
 		}
 	}
 	return r.head, drafts, nil

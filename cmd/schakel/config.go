@@ -150,8 +150,8 @@ func parseConfig(data []byte) (*config, error) {
 	if !journal.ValidWriter(c.Writer) {
 		return nil, fmt.Errorf("writer: use lower case letters, digits and hyphens, such as gw1")
 	}
-	if c.Writer == adminWriter {
-		return nil, fmt.Errorf("writer: %s is the name that commands write under; choose another, such as gw1", adminWriter)
+	if c.Writer == adminWriter || c.Writer == importWriter {
+		return nil, fmt.Errorf("writer: %s is a name that commands write under; choose another, such as gw1", c.Writer)
 	}
 	if _, err := c.metricsFrom(); err != nil {
 		return nil, err

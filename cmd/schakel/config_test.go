@@ -48,6 +48,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"a bound switched off", minimal + "limits: {burst: -1}\n", "limits.burst"},
 		{"a writer that is no name", strings.Replace(minimal, "gw1", "'gw 1'", 1), "writer:"},
 		{"the writer of commands", strings.Replace(minimal, "gw1", "admin", 1), "choose another"},
+		{"the writer of imports", strings.Replace(minimal, "gw1", "import", 1), "choose another"},
 		{"no network", minimal + "metricsFrom: [10.0.0.1]\n", "metricsFrom[0]"},
 		{"no YAML", "\t{", ""},
 	} {

@@ -285,7 +285,14 @@ const adminWriter = "admin"
 func (w *where) change(ctx context.Context, commands ...register.Command) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	release, err := w.turn(ctx)
+	return w.work(ctx, adminWriter, func(d *desk, a register.Appender) error {
+		return d.register.DoAll(ctx, a, register.Operator{Name: operator()}, commands)
+	})
+}
+
+// work claims the stream of a kind of commands, when it is its turn, for as long as do takes.
+func (w *where) work(ctx context.Context, stream string, do func(*desk, register.Appender) error) error {
+	release, err := w.turn(ctx, stream)
 	if err != nil {
 		return err
 	}
@@ -295,7 +302,7 @@ func (w *where) change(ctx context.Context, commands ...register.Command) error 
 		return err
 	}
 	defer func() { _ = d.store.Close() }()
-	cfg := d.writerConfig(adminWriter, w.data)
+	cfg := d.writerConfig(stream, w.data)
 	if w.data == "" {
 		cfg.HeadsDir = ""
 	}
@@ -303,17 +310,21 @@ func (w *where) change(ctx context.Context, commands ...register.Command) error 
 	if err != nil {
 		return err
 	}
-	err = d.register.DoAll(ctx, appender(writer), register.Operator{Name: operator()}, commands)
+	err = do(d, appender(writer))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
 	return errors.Join(err, writer.Close(ctx))
 }
 
-// turn waits until no other command in this data folder changes the register: two at once would push each other out of
-// their stream, which is safe but leaves one of them in doubt. Commands on other machines still can.
-func (w *where) turn(ctx context.Context) (release func(), err error) {
+// turn waits until no other command in this data folder works on the same stream: two at once would push each other out of
+// it, which is safe but leaves one of them in doubt. Commands on other machines still can.
+func (w *where) turn(ctx context.Context, stream string) (release func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
 	if _, err := os.Stat(w.data); err != nil { // no folder: opening the journal says what to do
 		return func() {}, nil
 	}
-	f, err := os.OpenFile(filepath.Join(w.data, "admin.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(w.data, stream+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("wait for other commands: %w", err)
 	}
@@ -323,7 +334,7 @@ func (w *where) turn(ctx context.Context) (release func(), err error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(errors.New("another command changes the register, and does not end; try again"), f.Close())
+			return nil, errors.Join(errors.New("another command of this kind changes the register, and does not end; try again"), f.Close())
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
