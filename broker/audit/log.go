@@ -168,10 +168,7 @@ func (c LogConfig) event(ctx context.Context, entry journal.Entry) (LogEvent, er
 	}
 	if e.Staff != nil {
 		var s broker.Staff
-		out.StaffState = c.read(plains[0], &s, func(key string) bool {
-			// The part is encrypted a moment before the event gets its time.
-			return key == staffKey(e.Time) || key == staffKey(e.Time.Add(-time.Hour))
-		})
+		out.StaffState = c.read(plains[0], &s, func(key string) bool { return ownStaffKey(key, e.Time) })
 		if out.StaffState == "" {
 			out.Staff = &s
 		}
@@ -186,6 +183,12 @@ func (c LogConfig) event(ctx context.Context, entry journal.Entry) (LogEvent, er
 		out.Subjects = append(out.Subjects, s)
 	}
 	return out, nil
+}
+
+// ownStaffKey tells whether a staff part of that time may be under this key: it is encrypted a moment before the event gets
+// its time.
+func ownStaffKey(key string, at time.Time) bool {
+	return key == staffKey(at) || key == staffKey(at.Add(-time.Hour))
 }
 
 // read reads a decrypted part into v and checks that it was under the key it should be under.

@@ -22,7 +22,7 @@ type page[T any] struct {
 // first, with what look made of it. look must rest on the entry alone: it runs on all cores, on pages that are read ahead
 // of what is taken.
 func readAll[T any](
-	ctx context.Context, s journal.Store, stream journal.Stream, after journal.ID,
+	ctx context.Context, s Source, stream journal.Stream, after journal.ID,
 	look func(journal.Entry) T, take func(journal.Entry, T),
 ) error {
 	cores := runtime.GOMAXPROCS(0)
