@@ -15,6 +15,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/console"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/redisstream"
 	"github.com/schakel/schakel/broker/source"
@@ -42,6 +43,8 @@ type config struct {
 	TLS    tlsConfig      `yaml:"tls"`
 	Limits limitsConfig   `yaml:"limits"`
 	Source []sourceConfig `yaml:"sources"`
+
+	Console consoleConfig `yaml:"console"`
 
 	// MetricsFrom lists the networks (10.1.0.0/16) that may read /metrics besides this machine. Others get 404.
 	MetricsFrom []string `yaml:"metricsFrom"`
@@ -75,6 +78,53 @@ type tlsConfig struct {
 	Key         string `yaml:"key"`         // PEM
 	ClientCA    string `yaml:"clientCA"`    // roots of client certificates; asks clients for one
 	Require     bool   `yaml:"requireClientCertificate"`
+}
+
+// consoleConfig is the console's own listener: the web pages of privacy officers. Without Listen there is none. People sign
+// in at the organisation's identity provider, over OpenID Connect.
+type consoleConfig struct {
+	Listen      string `yaml:"listen"`      // host:port, on a network of the organisation
+	URL         string `yaml:"url"`         // what browsers call it: https://beleid.example
+	Certificate string `yaml:"certificate"` // PEM; without one it is plain HTTP, for behind a terminating proxy on the same machine only
+	Key         string `yaml:"key"`         // PEM
+
+	Issuer           string                  `yaml:"issuer"` // of the identity provider
+	ClientID         string                  `yaml:"clientID"`
+	ClientSecretFile string                  `yaml:"clientSecretFile"`
+	RolesClaim       string                  `yaml:"rolesClaim"` // claim of the ID token with someone's roles; default roles
+	Roles            map[string]console.Role `yaml:"roles"`      // value of that claim to role in the console
+}
+
+// check refuses a console that nobody could sign in at, or that would send sessions in clear over a network.
+func (c *consoleConfig) check() error {
+	if c.Listen == "" {
+		return nil
+	}
+	var missing []string
+	for key, value := range map[string]string{"url": c.URL, "issuer": c.Issuer, "clientID": c.ClientID, "clientSecretFile": c.ClientSecretFile} {
+		if value == "" {
+			missing = append(missing, "console."+key)
+		}
+	}
+	if len(c.Roles) == 0 {
+		missing = append(missing, "console.roles")
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return fmt.Errorf("missing: %s", strings.Join(missing, ", "))
+	}
+	for value, role := range c.Roles {
+		if !slices.Contains([]console.Role{console.PrivacyOfficer, console.Jurist, console.FG, console.Auditor}, role) {
+			return fmt.Errorf("console.roles.%s: a role is %s, %s, %s or %s", value, console.PrivacyOfficer, console.Jurist, console.FG, console.Auditor)
+		}
+	}
+	if (c.Certificate == "") != (c.Key == "") {
+		return fmt.Errorf("console: certificate and key go together")
+	}
+	if !strings.HasPrefix(c.URL, "https://") {
+		return fmt.Errorf("console.url must begin with https://, also behind a proxy that ends TLS")
+	}
+	return nil
 }
 
 // limitsConfig bounds load. Zero values take the defaults named.
@@ -156,6 +206,9 @@ func parseConfig(data []byte) (*config, error) {
 	if _, err := c.metricsFrom(); err != nil {
 		return nil, err
 	}
+	if err := c.Console.check(); err != nil {
+		return nil, err
+	}
 	c.Limits.defaults()
 	return c, c.Limits.check()
 }
@@ -184,7 +237,7 @@ func (l *limitsConfig) defaults() {
 // resolve makes paths absolute, relative to the file's folder.
 func (c *config) resolve(dir string) {
 	paths := []*string{&c.Data, &c.Keys.File, &c.Keys.PassphraseFile, &c.Redis.PasswordFile, &c.Redis.SentinelPasswordFile, &c.Redis.CA, &c.TLS.Certificate,
-		&c.TLS.Key, &c.TLS.ClientCA}
+		&c.TLS.Key, &c.TLS.ClientCA, &c.Console.Certificate, &c.Console.Key, &c.Console.ClientSecretFile}
 	for i := range c.Source {
 		s := &c.Source[i]
 		paths = append(paths, &s.Certificate, &s.CertificateKey, &s.CA)

@@ -12,7 +12,7 @@ import (
 )
 
 // guide prints commands that work when pasted.
-func (d *demo) guide(info demoInfo, from string, people agencies.Population) {
+func (d *demo) guide(info demoInfo, from, console string, people agencies.Population) {
 	say := func(format string, a ...any) { _, _ = fmt.Fprintf(d.out, format+"\n", a...) }
 	c := guideCase(info, people)
 	me, data := self(), quote(d.data)
@@ -28,6 +28,7 @@ func (d *demo) guide(info demoInfo, from string, people agencies.Population) {
 			me, data, gemeente, worker, role, purpose, c.ID, fields, more)
 	}
 	say("Schakel draait op %s  (data: %s)", info.Server, d.data)
+	say("Console (beleidswerkplaats): %s", console)
 	say("Personen: %s. %d zaken; niemand hierin bestaat.", from, len(info.Cases))
 	say("Het voorbeeldbeleid is geen juridisch advies: laat het toetsen voor gebruik.")
 	say("\nProbeer in een andere terminal (try these in another terminal):")

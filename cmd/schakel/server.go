@@ -41,6 +41,7 @@ type serverConfig struct {
 	log      *slog.Logger
 
 	metricsFrom []netip.Prefix // networks that may read /metrics; nil is this machine
+	console     *consoleSite   // nil: no console
 }
 
 // server is one gateway: register view, writer, broker and listeners, wired.
@@ -79,7 +80,7 @@ func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
 	if _, ignored := d.register.Snapshot(); ignored != nil {
 		cfg.log.Error("snapshot not used", "error", ignored)
 	}
-	s := &server{cfg: cfg, desk: d, failed: make(chan error, 4)}
+	s := &server{cfg: cfg, desk: d, failed: make(chan error, 5)}
 	// Before the stream is claimed: a second start in the same folder must not push out the first and then fail.
 	if s.socket, err = socket.Listen(filepath.Join(cfg.dir, socketFile)); err != nil {
 		return nil, err
@@ -116,6 +117,9 @@ func (s *server) serve(ctx context.Context) error {
 		s.cfg.ring.Watch(s.background, time.Second, func(err error) { s.cfg.log.Error("key ring not taken up", "error", err) })
 	})
 	s.wait.Go(s.follow)
+	if s.cfg.console != nil {
+		s.wait.Go(func() { s.failed <- s.serveConsole(s.cfg.console) })
+	}
 
 	select {
 	case <-ctx.Done():

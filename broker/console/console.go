@@ -1,0 +1,143 @@
+package console
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/register"
+)
+
+// Role is what somebody may do in the console. No role gives access to data of households.
+type Role string
+
+// Closed list of Role.
+const (
+	PrivacyOfficer Role = "privacy-officer"                  // writes policy, and approves that of others
+	Jurist         Role = "jurist"                           // owns the guardrails
+	FG             Role = "functionaris-gegevensbescherming" // reads everything, changes nothing (AVG 38)
+	Auditor        Role = "auditor"                          // sees what happened
+)
+
+// Person is somebody who signed in.
+type Person struct {
+	ID   string // as the register knows an officer
+	Name string // as the screen shows it
+	Role Role
+}
+
+// Desk is what the console works at. Revisions are those in the journal; every change it makes is a register event.
+type Desk interface {
+	// Live gives the active policy revision; not ok where there is none.
+	Live() (broker.Revision, bool)
+	// Files gives the files of a revision, path to content. The caller may not change them.
+	Files(ctx context.Context, r broker.Revision) (map[string][]byte, error)
+	// Catalog reads the catalog that policy files hold.
+	Catalog(files map[string][]byte) (*broker.Catalog, error)
+	// Agencies and Agreements list what the register holds now.
+	Agencies() []broker.Agency
+	Agreements() []register.Agreement
+}
+
+// Config is what a Console is made of. Desk, Dir and either Personas or OIDC must be set.
+type Config struct {
+	Desk Desk
+	// Dir is the folder that drafts are kept in until they are submitted. It is made.
+	Dir string
+	// PublicURL is what browsers call the console, scheme and host. Requests for another host are refused.
+	PublicURL string
+	// Personas can be chosen without a password: for a demonstration on one machine only.
+	Personas []Person
+	// OIDC signs people in at the organisation's identity provider. With it Personas must be empty.
+	OIDC *OIDC
+	// TLS makes Serve speak TLS.
+	TLS *tls.Config
+	// Log gets one event for each request, without who asked. nil: nothing is logged.
+	Log *slog.Logger
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+}
+
+// Console is the http.Handler of the console's listener.
+type Console struct {
+	cfg      Config
+	host     string
+	sessions *scs.SessionManager
+	provider *provider
+	pages    *pages
+	drafts   *drafts
+	jobs     *jobs
+	handler  http.Handler
+}
+
+// New makes a Console.
+func New(c Config) (*Console, error) {
+	if c.Desk == nil || c.Dir == "" {
+		return nil, errors.New("new console: Desk and Dir must be set")
+	}
+	if (c.OIDC == nil) == (len(c.Personas) == 0) {
+		return nil, errors.New("new console: set either Personas or OIDC")
+	}
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || (u.Path != "" && u.Path != "/") {
+		return nil, errors.New("new console: PublicURL is scheme and host, such as https://beleid.example")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	k := &Console{cfg: c, host: u.Host, sessions: newSessions(u.Scheme == "https"), jobs: newJobs()}
+	if c.OIDC != nil {
+		k.provider = &provider{cfg: *c.OIDC, redirect: u.Scheme + "://" + u.Host + "/callback"}
+	}
+	if k.pages, err = newPages(); err != nil {
+		return nil, fmt.Errorf("new console: %w", err)
+	}
+	if k.drafts, err = openDrafts(c.Dir, c.Now); err != nil {
+		return nil, fmt.Errorf("new console: %w", err)
+	}
+	k.handler = k.guard(k.sessions.LoadAndSave(k.router()))
+	return k, nil
+}
+
+// ServeHTTP answers one request.
+func (k *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { k.handler.ServeHTTP(w, r) }
+
+// Serve answers requests on a listener until ctx ends. What people were waiting for is then stopped; drafts are safe.
+func (k *Console) Serve(ctx context.Context, l net.Listener) error {
+	base, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	s := &http.Server{Handler: k, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10, BaseContext: func(net.Listener) context.Context { return base },
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelWarn)}
+	failed := make(chan error, 1)
+	go func() {
+		if k.cfg.TLS != nil {
+			s.TLSConfig = k.cfg.TLS.Clone()
+			failed <- s.ServeTLS(l, "", "")
+			return
+		}
+		failed <- s.Serve(l)
+	}()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve console: %w", err)
+	case <-ctx.Done():
+	}
+	stop() // ends streams of progress, which Shutdown would wait for
+	k.jobs.stop()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return s.Shutdown(end)
+}

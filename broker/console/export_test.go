@@ -1,0 +1,12 @@
+package console
+
+import "testing"
+
+// Routes lists the table as "METHOD path".
+func Routes(t *testing.T) (out []string) {
+	t.Helper()
+	for _, r := range (&Console{}).table() {
+		out = append(out, r.method+" "+r.path)
+	}
+	return out
+}

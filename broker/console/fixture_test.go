@@ -1,0 +1,147 @@
+package console_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/console"
+	"github.com/schakel/schakel/broker/decide"
+	"github.com/schakel/schakel/broker/register"
+	"github.com/schakel/schakel/policies"
+)
+
+// desk is a Desk with the shipped policy.
+type desk struct {
+	files map[string][]byte
+}
+
+func (d *desk) Live() (broker.Revision, bool) { return policies.Revision(d.files), true }
+func (d *desk) Files(context.Context, broker.Revision) (map[string][]byte, error) {
+	return d.files, nil
+}
+func (d *desk) Catalog(files map[string][]byte) (*broker.Catalog, error) {
+	s, err := decide.Read(files)
+	if err != nil {
+		return nil, err
+	}
+	return s.Catalog, nil
+}
+func (d *desk) Agencies() []broker.Agency {
+	return []broker.Agency{{OIN: "00000099000000011000", Kind: "gemeente"}}
+}
+func (d *desk) Agreements() []register.Agreement {
+	return []register.Agreement{{ID: `<script>alert("afspraak")</script>`, Holder: "00000099000000011000", Recipient: "00000099000000011000",
+		Purposes: []broker.Purpose{"ontruiming-voorkomen"}, Domains: []broker.Domain{"huur"}, From: broker.Date{Year: 2020, Month: 1, Day: 1}, Until: broker.Date{Year: 2021, Month: 1, Day: 1}}}
+}
+
+func personas() []console.Person {
+	return []console.Person{
+		{ID: "p1", Name: "P1", Role: console.PrivacyOfficer}, {ID: "p2", Name: "P2", Role: console.PrivacyOfficer},
+		{ID: "j", Name: "J", Role: console.Jurist}, {ID: "f", Name: "F", Role: console.FG}, {ID: "a", Name: "A", Role: console.Auditor},
+	}
+}
+
+// site is a running console.
+type site struct {
+	*httptest.Server
+	t    *testing.T
+	desk *desk
+}
+
+func start(t *testing.T, change func(*console.Config)) *site {
+	t.Helper()
+	s := httptest.NewUnstartedServer(nil)
+	d := &desk{files: policies.Files()}
+	cfg := console.Config{Desk: d, Dir: t.TempDir(), PublicURL: "http://" + s.Listener.Addr().String(), Personas: personas()}
+	if change != nil {
+		change(&cfg)
+	}
+	k, err := console.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Config.Handler = k
+	s.Start()
+	t.Cleanup(s.Close)
+	return &site{s, t, d}
+}
+
+// visitor is a browser of its own, without scripts.
+type visitor struct {
+	*site
+	client *http.Client
+}
+
+func (s *site) visitor() *visitor {
+	jar, _ := cookiejar.New(nil)
+	return &visitor{s, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+func (v *visitor) do(r *http.Request) (*http.Response, string) {
+	v.t.Helper()
+	resp, err := v.client.Do(r)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func (v *visitor) get(path string) (*http.Response, string) {
+	r, _ := http.NewRequestWithContext(v.t.Context(), http.MethodGet, v.URL+path, nil)
+	return v.do(r)
+}
+
+func (v *visitor) post(path string, form url.Values) (*http.Response, string) {
+	r, _ := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.URL+path, strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return v.do(r)
+}
+
+// token reads the form token from a page.
+func (v *visitor) token(path string) string {
+	_, body := v.get(path)
+	m := regexp.MustCompile(`name="token" value="([^"]+)"`).FindStringSubmatch(body)
+	if m == nil {
+		v.t.Fatalf("no form on %s: %.300s", path, body)
+	}
+	return m[1]
+}
+
+// send posts a form with a token of this session.
+func (v *visitor) send(path string, form url.Values) (*http.Response, string) {
+	if form == nil {
+		form = url.Values{}
+	}
+	form.Set("token", v.token("/toegankelijkheid"))
+	return v.post(path, form)
+}
+
+func (s *site) as(persona string) *visitor {
+	v := s.visitor()
+	resp, body := v.send("/aanmelden", url.Values{"persona": {persona}})
+	if resp.StatusCode != http.StatusSeeOther {
+		s.t.Fatalf("sign in as %s: %d %.300s", persona, resp.StatusCode, body)
+	}
+	return v
+}
+
+func (v *visitor) cookie() string {
+	u, _ := url.Parse(v.URL)
+	for _, c := range v.client.Jar.Cookies(u) {
+		return c.Value
+	}
+	return ""
+}

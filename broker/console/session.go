@@ -1,0 +1,169 @@
+package console
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/alexedwards/scs/v2/memstore"
+	"github.com/gin-gonic/gin"
+)
+
+// What a session holds.
+const (
+	sessionPerson = "person"
+	sessionToken  = "token" // what forms send back
+	sessionLang   = "lang"
+	sessionNotice = "notice"
+	sessionBack   = "back"  // where to go after signing in
+	sessionState  = "state" // of a sign-in at the provider
+)
+
+// errSignIn sends a reader to sign in and back again.
+var errSignIn = errors.New("not signed in")
+
+// newSessions keeps sessions in memory: a restart signs everybody out, and no token rests on a disk.
+func newSessions(secure bool) *scs.SessionManager {
+	s := scs.New()
+	s.Store = memstore.New()
+	s.HashTokenInStore = true
+	s.Lifetime = 8 * time.Hour
+	s.IdleTimeout = 45 * time.Minute
+	s.Cookie.Name = "schakel-console"
+	if secure {
+		s.Cookie.Name = "__Host-schakel-console"
+	}
+	s.Cookie.Secure = secure
+	s.Cookie.HttpOnly = true
+	s.Cookie.Path = "/"
+	s.Cookie.SameSite = http.SameSiteLaxMode // Strict would lose the session on the way back from the provider
+	s.Cookie.Persist = false
+	return s
+}
+
+// call is one request on its way through.
+type call struct {
+	console *Console
+	w       http.ResponseWriter
+	r       *http.Request
+	params  gin.Params
+	person  *Person
+	token   string
+	lang    string
+	session *scs.SessionManager
+}
+
+// load reads who it is and in which language from the session.
+func (c *call) load() {
+	c.session = c.console.sessions
+	ctx := c.r.Context()
+	if id := c.session.GetString(ctx, sessionPerson); id != "" {
+		parts := strings.SplitN(id, "\n", 3)
+		c.person = &Person{Role: Role(parts[0]), ID: parts[1], Name: parts[2]}
+	}
+	if c.lang = c.session.GetString(ctx, sessionLang); c.lang == "" {
+		c.lang = "nl"
+	}
+	c.token = c.session.GetString(ctx, sessionToken)
+}
+
+// formToken gives the token that a form of this session must send back.
+func (c *call) formToken() string {
+	if c.token == "" {
+		c.token = random()
+		c.session.Put(c.r.Context(), sessionToken, c.token)
+	}
+	return c.token
+}
+
+// genuine tells whether a change came from a page of this session.
+func (c *call) genuine() bool {
+	sent := c.r.Header.Get("X-Form-Token")
+	if sent == "" {
+		sent = c.r.PostFormValue("token")
+	}
+	return c.token != "" && subtle.ConstantTimeCompare([]byte(sent), []byte(c.token)) == 1
+}
+
+// enter signs a person in: under a new session id and form token, so that what was known of the old is worth nothing.
+func (c *call) enter(p Person) error {
+	ctx := c.r.Context()
+	lang, back := c.lang, c.session.GetString(ctx, sessionBack)
+	if err := c.session.Clear(ctx); err != nil {
+		return err
+	}
+	if err := c.session.RenewToken(ctx); err != nil {
+		return err
+	}
+	c.session.Put(ctx, sessionPerson, string(p.Role)+"\n"+p.ID+"\n"+p.Name)
+	c.session.Put(ctx, sessionLang, lang)
+	c.redirect(local(back))
+	return nil
+}
+
+func (k *Console) serveSignIn(c *call) error {
+	if c.person != nil {
+		c.redirect("/")
+		return nil
+	}
+	return c.render(http.StatusOK, "signin", c.say("Aanmelden", "Sign in"), struct{ Personas []Person }{k.cfg.Personas})
+}
+
+// signInAsPersona is for the demo: whoever reaches the console may be anybody.
+func (k *Console) signInAsPersona(c *call) error {
+	i := slices.IndexFunc(k.cfg.Personas, func(p Person) bool { return p.ID == c.r.PostFormValue("persona") })
+	if i < 0 {
+		return mistake{"Kies wie u bent.", "Choose who you are."}
+	}
+	return c.enter(k.cfg.Personas[i])
+}
+
+func (k *Console) signOut(c *call) error {
+	lang := c.lang
+	if err := c.session.Destroy(c.r.Context()); err != nil {
+		return err
+	}
+	c.session.Put(c.r.Context(), sessionLang, lang)
+	c.redirect("/aanmelden")
+	return nil
+}
+
+func (k *Console) chooseLanguage(c *call) error {
+	lang := c.r.PostFormValue("taal")
+	if lang != "nl" && lang != "en" {
+		return mistake{"Kies Nederlands of Engels.", "Choose Dutch or English."}
+	}
+	c.session.Put(c.r.Context(), sessionLang, lang)
+	c.redirect(local(c.r.PostFormValue("terug")))
+	return nil
+}
+
+// redirect goes on with a GET.
+func (c *call) redirect(to string) { http.Redirect(c.w, c.r, to, http.StatusSeeOther) }
+
+// notice is shown once, on the next page.
+func (c *call) notice(nl, en string) {
+	c.session.Put(c.r.Context(), sessionNotice, c.say(nl, en))
+}
+
+// local keeps a way back inside this console.
+func local(path string) string {
+	u, err := url.Parse(path)
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n") {
+		return "/"
+	}
+	return path
+}
+
+func random() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
