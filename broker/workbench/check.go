@@ -26,6 +26,7 @@ const (
 	RuleSet      = "set"      // a set of the input that is used for more than membership
 	RuleFields   = "fields"   // a rule that can see more than one field
 	RuleFormat   = "format"   // not laid out as opa fmt does
+	RulePlumbing = "plumbing" // a rule between answer.given and the decision is not as it must be
 )
 
 // CheckReport is what Check found, by file and line.
@@ -53,6 +54,7 @@ func Check(files map[string][]byte) CheckReport {
 		c.lint(file, source.Modules[file])
 	}
 	c.settings()
+	c.plumbing()
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		if strings.HasSuffix(file, ".rego") {
 			c.format(file)

@@ -70,10 +70,10 @@ rows contains {"give": "emergency", "basis": "avg-9-2c", "mandate": "none"} if {
 #   basis: AVG 6(1)d, 9(2)c
 allowed contains {"form": field.full, "basis": row.basis} if {
 	some row in rows
-	input.emergency.active
-	input.field.domain in input.emergency.domains
 	input.field.domain in data.schakel.settings.emergency.domains
 	field.contact
+	input.emergency.active
+	input.field.domain in input.emergency.domains
 	input.relation.case in {"assigned", "team", "agency"}
 	asker.mandated(row)
 	asker.same_municipality(row)
