@@ -23,6 +23,7 @@ import (
 // demand in both forms: lost, and done with the answer lost.
 type fakeStore struct {
 	journal.Snapshots // audit has nothing to do with them
+	journal.Notebook  // nor with these
 
 	t testing.TB
 

@@ -162,6 +162,7 @@ type Store interface {
 	DeleteKey(ctx context.Context, id string) error
 
 	Snapshots
+	Notebook
 
 	// Check reads back whatever durability rests on; the error wraps ErrUnsafe where a setting is wrong.
 	Check(ctx context.Context) error

@@ -19,6 +19,7 @@ var (
 	bucketKeys     = []byte("keys")
 
 	bucketSnapshots = []byte("snapshots")
+	bucketNotes     = []byte("notes")
 )
 
 // key orders entries as their ids: epoch and seq, big-endian.

@@ -50,6 +50,7 @@ func Run(t *testing.T, b Backend) {
 		{"Keys", testKeys},
 		{"ManyKeys", testManyKeys},
 		{"Snapshots", testSnapshots},
+		{"Notes", testNotes},
 		{"Context", testContext},
 		{"Check", testCheck},
 		{"Claim", testClaim},

@@ -205,6 +205,22 @@ func (c *client) Chunk(ctx context.Context, snapshot string, n int) ([]byte, err
 	return a.Data, err
 }
 
+func (c *client) PutNote(ctx context.Context, writer string, note []byte) error {
+	if err := journal.ValidateNote(writer, note); err != nil {
+		return err
+	}
+	_, err := c.call(ctx, "put-note", request{Writer: writer, Data: note})
+	return err
+}
+
+func (c *client) Notes(ctx context.Context) (map[string][]byte, error) {
+	a, err := c.call(ctx, "notes", request{})
+	if a.Notes == nil {
+		a.Notes = map[string][]byte{}
+	}
+	return a.Notes, err
+}
+
 func (c *client) Check(ctx context.Context) error {
 	_, err := c.call(ctx, "check", request{})
 	return err

@@ -115,6 +115,13 @@ func calls(s journal.Store) map[string]func(context.Context, request) (response,
 			data, err := s.Chunk(ctx, string(q.Name), q.Number)
 			return response{Data: data}, err
 		},
+		"put-note": func(ctx context.Context, q request) (response, error) {
+			return response{}, s.PutNote(ctx, q.Writer, q.Data)
+		},
+		"notes": func(ctx context.Context, _ request) (response, error) {
+			notes, err := s.Notes(ctx)
+			return response{Notes: notes}, err
+		},
 		"check": func(ctx context.Context, _ request) (response, error) { return response{}, s.Check(ctx) },
 	}
 }

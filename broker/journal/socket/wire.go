@@ -66,7 +66,8 @@ type response struct {
 	Data     []byte          `json:"data,omitempty"`
 	List     [][]byte        `json:"list,omitempty"` // of data, in the order of the names that were asked; null for what is absent
 
-	Snapshot journal.Snapshot `json:"snapshot"`
+	Snapshot journal.Snapshot  `json:"snapshot"`
+	Notes    map[string][]byte `json:"notes,omitempty"` // by writer
 }
 
 type entry struct {
