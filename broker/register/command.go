@@ -1,7 +1,7 @@
 package register
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -27,8 +27,10 @@ type env struct {
 	*state
 	touch   TouchFunc
 	verify  func(holder broker.Agency, a Agreement) error
+	signed  func(kind string, keys []json.RawMessage, payload []byte, signature string) error
 	catalog *broker.Catalog
 	now     time.Time
+	when    time.Time // of the entry
 }
 
 // TouchFunc makes the opaque key of a thing facts rest on: a keyed hash, the same in every process of a deployment.
@@ -40,6 +42,7 @@ func (t TouchFunc) ofWorker(w Worker) broker.Touch {
 	return t("worker", string(w.Agency)+"/"+string(w.Worker))
 }
 func (t TouchFunc) ofTeam(m Team) broker.Touch            { return t("team", string(m.Agency)+"/"+m.Team) }
+func (t TouchFunc) ofOfficer(id OfficerID) broker.Touch   { return t("officer", string(id)) }
 func (t TouchFunc) ofSubject(bsn broker.BSN) broker.Touch { return t("subject", bsn.Reveal()) }
 
 // form is how entries of a kind are stored: in which kind of part, "" for in clear, and how that is read.
@@ -83,8 +86,24 @@ func formFor(kind string) (form, error) {
 		return formOf[DeclareEmergency](), nil
 	case "emergency.ended":
 		return formOf[EndEmergency](), nil
+	case "officer.added":
+		return formOf[AddOfficer](), nil
+	case "officer.named":
+		return formOf[NameOfficer](), nil
+	case "officer.suspended":
+		return formOf[SuspendOfficer](), nil
+	case "policy.drafted":
+		return formOf[DraftPolicy](), nil
+	case "policy.checked":
+		return formOf[CheckPolicy](), nil
+	case "policy.approved":
+		return formOf[ApprovePolicy](), nil
+	case "policy.agreed":
+		return formOf[AgreePolicy](), nil
 	case "policy.activated":
 		return formOf[ActivatePolicy](), nil
+	case "policy.stopped":
+		return formOf[StopPolicy](), nil
 	}
 	return form{}, fmt.Errorf("its kind %.40q is unknown: use a newer version of Schakel", kind)
 }
@@ -99,29 +118,4 @@ func formOf[T Command]() form {
 		}
 		return c, nil
 	}}
-}
-
-// ActivatePolicy makes a revision the one that decides, on every gateway at once.
-type ActivatePolicy struct {
-	Revision broker.Revision `json:"revision"`
-}
-
-func (ActivatePolicy) kind() string                   { return "policy.activated" }
-func (ActivatePolicy) key(TouchFunc) (string, string) { return "", "" }
-func (ActivatePolicy) touches(env) []broker.Touch     { return []broker.Touch{broker.TouchAll} }
-
-func (c ActivatePolicy) check(e env) (Command, error) {
-	var h broker.Hash
-	switch {
-	case h.UnmarshalText([]byte(c.Revision)) != nil || h.String() != string(c.Revision):
-		return nil, errors.New("activate policy: a revision is 64 lower-case hex digits; `schakel policy check` prints it")
-	case c.Revision == e.revision:
-		return nil, errors.New("activate policy: this revision is the active one already")
-	}
-	return c, nil
-}
-
-func (c ActivatePolicy) apply(e env, _ broker.Position) error {
-	e.revision = c.Revision
-	return nil
 }

@@ -137,8 +137,9 @@ func TestRefusedCommands(t *testing.T) {
 		"emergency balance": {DeclareEmergency{"c1", nil, noon.Add(time.Hour), ""}, "balance"},
 		"no emergency":      {EndEmergency{"c1"}, "none was declared"},
 
-		"revision":        {ActivatePolicy{"abc"}, "64 lower-case"},
-		"revision active": {ActivatePolicy{revision}, "already"},
+		"revision":        {ActivatePolicy{Revision: "abc"}, "64 lower-case"},
+		"revision active": {ActivatePolicy{Revision: revision}, "already"},
+		"not approved":    {ActivatePolicy{Revision: second}, "drafted and approved"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := w.Position()
@@ -160,7 +161,7 @@ func TestRefusedCommands(t *testing.T) {
 
 // personal are the values that may be seen nowhere.
 func personal() []string {
-	out := []string{"anna.jansen", "bram.devries", "carla.bakker", "19850203", "20150000", "1985-02-03"}
+	out := []string{"anna.jansen", "bram.devries", "carla.bakker", string(petra), string(fatima), "19850203", "20150000", "1985-02-03"}
 	for _, b := range bsns {
 		out = append(out, b.Reveal())
 	}

@@ -381,7 +381,7 @@ func TestFactsRefused(t *testing.T) {
 	if _, ok := w.Revision(); ok {
 		t.Error("there is a revision")
 	}
-	w.do(ActivatePolicy{revision})
+	w.do(ActivatePolicy{Revision: revision})
 	w.facts(ask(gemeente, anna, 0))
 
 	w.clock.set(noon.Add(6 * time.Second))

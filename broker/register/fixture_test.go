@@ -306,7 +306,7 @@ type world struct {
 
 func config(m *memory, c *clock) Config {
 	return Config{
-		Store: m, Vault: keys.NewVault(m, newWrapper()), Touch: testTouch, VerifyAgreement: verifyAgreement,
+		Store: m, Vault: keys.NewVault(m, newWrapper()), Touch: testTouch, VerifyAgreement: verifyAgreement, VerifyStep: verifyStep,
 		Catalog: func() *broker.Catalog { return catalog }, Now: c.Now,
 	}
 }
@@ -379,7 +379,7 @@ func basics() []Command {
 		AddAgency{broker.Agency{OIN: kliniek, Name: "Kliniek", Kind: "ggz-aanbieder"}},
 		AddAgency{broker.Agency{OIN: rvig, Name: "RvIG", Kind: "rvig"}},
 		SetTeam{Team{gemeente, wijkteam}, []broker.WorkerID{bram}},
-		ActivatePolicy{revision},
+		ActivatePolicy{Revision: revision},
 	}
 }
 

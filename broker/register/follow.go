@@ -2,6 +2,7 @@ package register
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
@@ -181,6 +182,7 @@ func (r *Register) stop(err error) error {
 type change struct {
 	head    journal.Head
 	prev    broker.Hash
+	when    time.Time
 	touches []broker.Touch
 	command Command // nil where its key was erased, and for the genesis
 	origin  genesis // of the genesis only
@@ -199,7 +201,7 @@ func (r *Register) decode(ctx context.Context, entries []journal.Entry) ([]chang
 			return nil, &brokenError{e.ID, err}
 		}
 		c := &changes[i]
-		c.head, c.prev, c.touches = journal.Head{ID: e.ID, Hash: e.Hash}, s.Prev, e.Touches
+		c.head, c.prev, c.when, c.touches = journal.Head{ID: e.ID, Hash: e.Hash}, s.Prev, s.Time, e.Touches
 		if s.Kind == kindGenesis {
 			c.origin, err = decode[genesis](s.Body)
 		} else if forms[i], err = formFor(s.Kind); err == nil {
@@ -272,6 +274,7 @@ func (r *Register) take(p *page) error {
 	e := r.env(r.state)
 	for _, c := range p.changes {
 		at := positionAt(c.head)
+		e.when = c.when
 		if c.command != nil {
 			if err := c.command.apply(e, at); err != nil {
 				r.broken = &brokenError{c.head.ID, err}
@@ -299,7 +302,13 @@ func (c change) follows(head journal.Head) error {
 }
 
 func (r *Register) env(s *state) env {
-	e := env{state: s, touch: r.cfg.Touch, verify: r.cfg.VerifyAgreement, now: r.cfg.Now()}
+	e := env{state: s, touch: r.cfg.Touch, verify: r.cfg.VerifyAgreement, signed: r.cfg.VerifyStep, now: r.cfg.Now()}
+	e.when = e.now.UTC().Truncate(time.Millisecond)
+	if e.signed == nil {
+		e.signed = func(string, []json.RawMessage, []byte, string) error {
+			return errors.New("this process can't verify it")
+		}
+	}
 	if r.cfg.Catalog != nil {
 		e.catalog = r.cfg.Catalog()
 	}

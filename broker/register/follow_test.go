@@ -263,7 +263,7 @@ func TestValidate(t *testing.T) {
 	w.do(Assign{Case: "c1", Agency: gemeente, Worker: bram})
 	check("after a change of the case", false)
 	f = w.facts(ask(gemeente, anna, 0))
-	w.do(ActivatePolicy{revision[:63] + "2"})
+	w.do(append(approved(1, revision, second), activate(1, revision, second))...)
 	check("after another revision", false)
 	f.Position = w.Position() + 1
 	check("in the future", false)

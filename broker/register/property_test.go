@@ -46,7 +46,9 @@ func draw(t *rapid.T, step int) Command {
 	holder := rapid.SampledFrom([]broker.OIN{verhuurT, kliniek}).Draw(t, "holder")
 	yes := rapid.Bool().Draw(t, "yes")
 	day := broker.Date{Year: 2026, Month: 1, Day: 1}
-	switch rapid.IntRange(0, 17).Draw(t, "kind") {
+	switch rapid.IntRange(0, 21).Draw(t, "kind") {
+	case 18, 19, 20, 21:
+		return drawPolicy(t)
 	case 0, 1, 2:
 		c := Case{
 			ID: id, Kind: rapid.SampledFrom([]CaseKind{KindCase, KindCase, KindSignal, KindClaim}).Draw(t, "of"), Agency: agency,
@@ -102,6 +104,31 @@ func draw(t *rapid.T, step int) Command {
 		a.Municipality = "0344"
 	}
 	return a
+}
+
+// drawPolicy gives a step in a revision's life, of the first drafts between three revisions.
+func drawPolicy(t *rapid.T) Command {
+	all := []broker.Revision{revision, second, third}
+	base, to := rapid.SampledFrom(all).Draw(t, "base"), rapid.SampledFrom(all).Draw(t, "to")
+	n := rapid.IntRange(1, 3).Draw(t, "draft")
+	by := rapid.SampledFrom([]OfficerID{petra, pieter}).Draw(t, "officer")
+	switch rapid.IntRange(0, 8).Draw(t, "step") {
+	case 0:
+		return AddOfficer{ref(by), RolePrivacyOfficer, keyOf(by)}
+	case 1:
+		return NameOfficer{ref(by), by}
+	case 2, 3:
+		return drafted(n, base, to, by, nil)
+	case 4:
+		return checked(n, base, to, widened)
+	case 5:
+		return approve(n, base, to, by)
+	case 6:
+		return activate(n, base, to)
+	case 7:
+		return SuspendOfficer{ref(by)}
+	}
+	return stop(base, to)
 }
 
 // told are facts without what every entry moves.
@@ -180,6 +207,7 @@ func TestFactsNeverSilentlyStale(t *testing.T) {
 		for name, both := range map[string][2]any{
 			"cases": {w.Cases(), anew.Cases()}, "agencies": {w.Agencies(), anew.Agencies()}, "teams": {w.Teams(), anew.Teams()},
 			"agreements": {w.Agreements(), anew.Agreements()}, "consents": {w.Consents("c1"), anew.Consents("c1")},
+			"policy": {w.Policy(), anew.Policy()}, "officers": {w.Officers(), anew.Officers()},
 			"what was touched": {w.recent.at, anew.recent.at},
 		} {
 			if !same(both[0], both[1]) {

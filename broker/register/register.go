@@ -2,6 +2,7 @@ package register
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -12,7 +13,7 @@ import (
 	"github.com/schakel/schakel/keys"
 )
 
-// Config is what a Register is made of. All but MaxBehind, Catalog and Now must be set.
+// Config is what a Register is made of. All but VerifyStep, MaxBehind, Catalog and Now must be set.
 type Config struct {
 	// Store holds the register stream.
 	Store Store
@@ -23,6 +24,10 @@ type Config struct {
 	// VerifyAgreement checks that the holder signed a.Payload(). It MUST depend on its arguments only: it is asked
 	// again whenever the register is read, with the holder as it was then.
 	VerifyAgreement func(holder broker.Agency, a Agreement) error
+	// VerifyStep checks that one of these keys (public JWKs) signed exactly this payload as a step of this kind in a
+	// revision's life: policy.drafted, policy.approved, policy.agreed or policy.stopped. Like VerifyAgreement it MUST
+	// depend on its arguments only. Without it every such step is refused, also one that is read.
+	VerifyStep func(kind string, keys []json.RawMessage, payload []byte, signature string) error
 	// Catalog gives the closed lists that commands are checked against. Without it, or while it gives nil, commands
 	// that need them are refused.
 	Catalog func() *broker.Catalog

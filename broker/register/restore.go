@@ -38,7 +38,7 @@ func (r *Register) tryRestore(ctx context.Context) error {
 		return err
 	}
 	s := newState(r.state.index.subjects, h.Cases, h.Persons)
-	s.revision = h.Revision
+	s.policyState = h.Policy.state()
 	ctx, cancel := context.WithCancel(ctx)
 	chunks := r.chunks(ctx, h, snap)
 	defer func() { // nothing goes on when this returns
@@ -143,6 +143,9 @@ type chunk struct {
 
 	agencies   []broker.Agency
 	agreements []agreementRecord
+	officers   []*Officer
+	ids        map[OfficerRef]OfficerID
+	drafts     []*proposal
 	names      []Team // of teams
 	teams      []*team
 	files      []*caseFile
@@ -201,7 +204,15 @@ func (c *chunk) read(ctx context.Context, r *Register, data []byte, words []stri
 			var a agreementRecord
 			a, err = decode[agreementRecord](text)
 			c.agreements = append(c.agreements, a)
-		case recordTeam, recordCase:
+		case recordDraft:
+			var d proposal
+			d, err = decode[proposal](text)
+			c.drafts = append(c.drafts, &d)
+		case recordOfficer:
+			var o Officer
+			o, err = decode[Officer](text)
+			c.officers = append(c.officers, &o)
+		case recordName, recordTeam, recordCase:
 			boxes, kinds = append(boxes, keys.Plain{KeyID: keyID, Context: snapshotBox, Text: text}), append(kinds, kind)
 		default:
 			err = errRecord
@@ -214,6 +225,7 @@ func (c *chunk) read(ctx context.Context, r *Register, data []byte, words []stri
 		return err
 	}
 	u := &unpacker{words: words, same: map[string]string{}}
+	c.ids = map[OfficerRef]OfficerID{}
 	for i, box := range boxes {
 		if errors.Is(box.Err, keys.ErrErased) {
 			continue
@@ -221,10 +233,15 @@ func (c *chunk) read(ctx context.Context, r *Register, data []byte, words []stri
 		if box.Err != nil {
 			return box.Err
 		}
-		if u.b = box.Text; kinds[i] == recordTeam {
+		u.b = box.Text
+		switch kinds[i] {
+		case recordName:
+			ref := OfficerRef(u.text())
+			c.ids[ref] = OfficerID(u.text())
+		case recordTeam:
 			name, t := u.team()
 			c.names, c.teams = append(c.names, name), append(c.teams, t)
-		} else {
+		default:
 			f := u.caseFile()
 			f.touch = touchOfCase(box.KeyID)
 			for _, m := range f.members {
@@ -249,6 +266,17 @@ func (c *chunk) into(s *state, touch TouchFunc) {
 		if !a.Withdrawn {
 			s.index.agree(a.Agreement)
 		}
+	}
+	for _, o := range c.officers {
+		s.officers.put(o.Ref, o)
+	}
+	for ref, id := range c.ids { // they stand behind all officers
+		if o := s.officers.get(ref); o != nil {
+			o.ID = id
+		}
+	}
+	for _, d := range c.drafts {
+		s.drafts.put(d.Draft, d)
 	}
 	for i, t := range c.teams {
 		s.teams.put(c.names[i], t)

@@ -17,13 +17,13 @@ import (
 	"github.com/schakel/schakel/keys"
 )
 
-// A snapshot is the view at one position: a head and chunks of records. What the log holds in clear (agencies, agreements)
-// stands in clear; each case and each team stands encrypted under its own key, as in the log, so that an erased key makes
+// A snapshot is the view at one position: a head and chunks of records. What the log holds in clear (agencies, agreements,
+// drafts of policy) stands in clear; each case, each team and each officer's id stands encrypted under its own key, as in the log, so that an erased key makes
 // it unreadable here too. The head names the log, the position, the hash of the register's head there, and the SHA-256 of
 // each chunk, and is encrypted and authenticated under a key of its own that only the key ring opens: who has the store
 // and not the ring can neither make a snapshot nor change one.
 const (
-	snapshotVersion = 1
+	snapshotVersion = 2
 	snapshotKey     = "snapshot:register"
 	snapshotHeading = "register snapshot head"
 	snapshotBox     = "register snapshot"
@@ -35,24 +35,36 @@ const (
 const (
 	recordAgency    = 'a'
 	recordAgreement = 'g'
+	recordDraft     = 'd'
+	recordOfficer   = 'o'
+	recordName      = 'n' // of an officer
 	recordTeam      = 't'
 	recordCase      = 'c'
 )
 
 type snapshotHead struct {
-	V        int             `json:"v"`
-	Log      genesis         `json:"log"`
-	Seq      uint64          `json:"seq"` // of the last entry that is in it
-	Hash     broker.Hash     `json:"hash"`
-	Revision broker.Revision `json:"revision,omitempty"`
-	Cases    int             `json:"cases"`   // about, to make room
-	Persons  int             `json:"persons"` // about
-	Words    []string        `json:"words"`   // the dictionary of its records
-	Sums     []broker.Hash   `json:"sums"`    // of its chunks
+	V       int           `json:"v"`
+	Log     genesis       `json:"log"`
+	Seq     uint64        `json:"seq"` // of the last entry that is in it
+	Hash    broker.Hash   `json:"hash"`
+	Policy  policyRecord  `json:"policy"`
+	Cases   int           `json:"cases"`   // about, to make room
+	Persons int           `json:"persons"` // about
+	Words   []string      `json:"words"`   // the dictionary of its records
+	Sums    []broker.Hash `json:"sums"`    // of its chunks
 }
 
 func (h snapshotHead) head() journal.Head {
 	return journal.Head{ID: journal.ID{Epoch: 1, Seq: h.Seq}, Hash: h.Hash}
+}
+
+// policyRecord is the state of the policy but for its drafts.
+type policyRecord struct {
+	Revision broker.Revision `json:"revision,omitempty"`
+	Draft    int             `json:"draft,omitempty"`
+	Stop     *Stop           `json:"stop,omitempty"`
+	Count    int             `json:"count,omitempty"`
+	History  []Activation    `json:"history,omitempty"`
 }
 
 // agreementRecord is an agreement as a snapshot holds it. Its signature is not verified again: it was when the view was
@@ -128,6 +140,8 @@ type view struct {
 	snapshotHead
 	agencies   []*agency
 	agreements []*agreement
+	officers   []*Officer
+	drafts     []*proposal
 	teams      map[Team]*team
 	files      []*caseFile
 }
@@ -140,7 +154,7 @@ func (r *Register) copyView() (view, error) {
 	}
 	s := r.state
 	v := view{
-		snapshotHead: snapshotHead{V: snapshotVersion, Log: r.origin, Seq: r.head.ID.Seq, Hash: r.head.Hash, Revision: s.revision,
+		snapshotHead: snapshotHead{V: snapshotVersion, Log: r.origin, Seq: r.head.ID.Seq, Hash: r.head.Hash, Policy: s.record(),
 			Cases: len(s.files), Persons: len(s.index.cases)},
 		teams: make(map[Team]*team, len(s.teams.own)),
 		files: slices.Clone(s.files),
@@ -150,6 +164,12 @@ func (r *Register) copyView() (view, error) {
 	}
 	for _, a := range s.agreements.own {
 		v.agreements = append(v.agreements, a)
+	}
+	for _, o := range s.officers.own {
+		v.officers = append(v.officers, o)
+	}
+	for _, d := range s.drafts.own {
+		v.drafts = append(v.drafts, d)
 	}
 	for name, t := range s.teams.own {
 		v.teams[name] = t
@@ -182,6 +202,14 @@ func (w *snapshotWriter) write(v view) error {
 			return err
 		}
 	}
+	for _, d := range v.drafts {
+		if err := w.inClear(recordDraft, d); err != nil {
+			return err
+		}
+	}
+	if err := w.officers(v.officers); err != nil {
+		return err
+	}
 	for name, t := range v.teams {
 		w.pack.team(name, t)
 		keyID, _ := SetTeam{Team: name}.key(w.r.cfg.Touch)
@@ -205,6 +233,28 @@ func (w *snapshotWriter) write(v view) error {
 		return err
 	}
 	return w.finish(v.snapshotHead)
+}
+
+// officers writes what stays of each, and their ids under their own keys.
+func (w *snapshotWriter) officers(list []*Officer) error {
+	for _, o := range list {
+		bare := *o
+		bare.ID = ""
+		if err := w.inClear(recordOfficer, bare); err != nil {
+			return err
+		}
+	}
+	for _, o := range list {
+		if o.ID == "" {
+			continue
+		}
+		w.pack.text(string(o.Ref))
+		w.pack.text(string(o.ID))
+		if err := w.encrypted(recordName, keyOfOfficer(o.Ref)); err != nil {
+			return err
+		}
+	}
+	return w.encrypt(recordName)
 }
 
 func (w *snapshotWriter) inClear(kind byte, v any) error {

@@ -44,7 +44,8 @@ func TestStale(t *testing.T) {
 		"consent withdrawn":  {[]Command{household("c1", 0), consented("c1", 0, KindConsent)}, anna, withdraw},
 		"emergency declared": {[]Command{household("c1", 0)}, anna, emergency},
 		"emergency ended":    {[]Command{household("c1", 0), emergency}, anna, EndEmergency{"c1"}},
-		"policy":             {[]Command{household("c1", 0)}, anna, ActivatePolicy{revision[:63] + "2"}},
+		"policy":             {append([]Command{household("c1", 0)}, approved(1, revision, second)...), anna, activate(1, revision, second)},
+		"policy stopped":     {append([]Command{household("c1", 0)}, officers()...), anna, stop(revision, second)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, append(basics(), tt.before...)...)

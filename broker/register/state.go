@@ -15,9 +15,11 @@ type state struct {
 	cases      layer[broker.CaseID, *caseFile]
 	files      []*caseFile // the cases by slot; only where there is an index
 	agreements layer[string, *agreement]
-	revision   broker.Revision
-	index      *index                  // nil in a state that lies over another
-	lists      map[string][]caseHolder // lists of holders that cases have in common
+	officers   layer[OfficerRef, *Officer]
+	drafts     layer[int, *proposal]
+	policyState
+	index *index                  // nil in a state that lies over another
+	lists map[string][]caseHolder // lists of holders that cases have in common
 }
 
 // maxHolderLists bounds how many different lists of holders are looked for among the cases.
@@ -30,6 +32,8 @@ func newState(subjects *subjectKeys, cases, persons int) *state {
 		teams:      newLayer[Team, *team](nil),
 		cases:      newLayer[broker.CaseID, *caseFile](nil),
 		agreements: newLayer[string, *agreement](nil),
+		officers:   newLayer[OfficerRef, *Officer](nil),
+		drafts:     newLayer[int, *proposal](nil),
 		files:      make([]*caseFile, 0, cases),
 		index:      newIndex(subjects, persons),
 		lists:      map[string][]caseHolder{},
@@ -45,7 +49,10 @@ func (s *state) over() *state {
 		teams:      newLayer(&s.teams),
 		cases:      newLayer(&s.cases),
 		agreements: newLayer(&s.agreements),
-		revision:   s.revision,
+		officers:   newLayer(&s.officers),
+		drafts:     newLayer(&s.drafts),
+
+		policyState: s.policyState,
 	}
 }
 

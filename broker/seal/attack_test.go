@@ -322,12 +322,28 @@ func TestNothingPassesForAnother(t *testing.T) {
 	receipt := object{"log": "l", "hash": broker.Hash{}.String()}
 	head := object{"alg": "ES256", "kid": w.key[keys.ES256].ID(), "iat": start.Unix(), "receipt": receipt, "nonce": b64(make([]byte, 16))}
 	headClaims := object{"log": "l", "writer": "w", "epoch": 1, "seq": 1, "hash": broker.Hash{}.String(), "time": start}
-	types := []string{seal.TokenType, seal.ProofType, seal.AnswerType, seal.RefusalType, seal.HeadType, seal.AgreementType, "schakel-approval+json", "JWT"}
+	types := []string{seal.TokenType, seal.ProofType, seal.AnswerType, seal.RefusalType, seal.HeadType, seal.AgreementType,
+		seal.PolicyDraftType, seal.PolicyApprovalType, seal.PolicyAgreementType, seal.PolicyStopType, seal.PolicyBundleType, "JWT"}
+	step := func(step string) func(typ string) error {
+		return func(typ string) error {
+			return seal.VerifyPolicyStep(step, []json.RawMessage{w.key[keys.ES256].Public()}, agreement,
+				sign(t, w.private[keys.ES256], "ES256", with(head, "typ", typ), string(agreement)))
+		}
+	}
 	for _, taker := range []struct {
 		name  string
 		takes []string
 		try   func(typ string) error
 	}{
+		{"policy draft", []string{seal.PolicyDraftType}, step(seal.PolicyDrafted)},
+		{"policy approval", []string{seal.PolicyApprovalType}, step(seal.PolicyApproved)},
+		{"policy agreement", []string{seal.PolicyAgreementType}, step(seal.PolicyAgreed)},
+		{"policy stop", []string{seal.PolicyStopType}, step(seal.PolicyStopped)},
+		{"no step", nil, step("policy.activated")},
+		{"policy bundle", []string{seal.PolicyBundleType}, func(typ string) error {
+			_, err := seal.VerifyBundle(sign(t, w.private[keys.ES256], "ES256", with(head, "typ", typ), string(agreement)), jwks)
+			return err
+		}},
 		{"token", []string{seal.TokenType}, func(typ string) error {
 			_, err := w.open(sign(t, w.private[keys.ES256], "ES256", with(head, "typ", typ), goodClaims()))
 			return err

@@ -189,7 +189,7 @@ func newDesk(ctx context.Context, store journal.Store, ring *keys.Ring) (*desk, 
 	d := &desk{store: store, ring: ring, vault: keys.NewVault(store, ring), decider: decide.New(decide.Config{})}
 	var err error
 	d.register, err = register.Open(ctx, register.Config{
-		Store: store, Vault: d.vault, Touch: ring.Touch, VerifyAgreement: verifyAgreement, Catalog: d.catalog.Load,
+		Store: store, Vault: d.vault, Touch: ring.Touch, VerifyAgreement: verifyAgreement, VerifyStep: seal.VerifyPolicyStep, Catalog: d.catalog.Load,
 	})
 	if err != nil {
 		return nil, err

@@ -57,6 +57,7 @@ type histories struct {
 	bank     keys.Signer
 	oin      map[string]broker.OIN
 	policy   [2]broker.Revision
+	officers *officers
 	deal     int // number of the agreement in force
 
 	mu    sync.Mutex
@@ -132,7 +133,7 @@ func (h *histories) change(t *testing.T, ctx context.Context, r *registrar, fact
 	put := func(i int, to bool) {
 		c := facts[i]
 		c.to = to
-		at, err := r.do(context.WithoutCancel(ctx), h.command(t, c))
+		at, err := r.do(context.WithoutCancel(ctx), h.commands(t, c)...)
 		if errors.Is(err, register.ErrNotMade) { // the others were quicker, ten times
 			return
 		}

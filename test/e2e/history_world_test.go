@@ -57,9 +57,10 @@ func newHistories(t *testing.T, w *world) *histories {
 	// The agreement of the example is replaced by one of our own, and both policies are known to all gateways.
 	h.do(t, register.WithdrawAgreement{ID: "kredietbank-gemeente"})
 	h.do(t, h.agreement(t, true))
-	h.do(t, register.ActivatePolicy{Revision: h.policy[1]})
+	h.officers = newOfficers(t, h.admins[0])
+	h.do(t, h.officers.activate(t, h.policy[1])...)
 	h.settle(t)
-	h.do(t, register.ActivatePolicy{Revision: h.policy[0]})
+	h.do(t, h.officers.activate(t, h.policy[0])...)
 	h.settle(t)
 	return h
 }
@@ -85,15 +86,15 @@ func (h *histories) policies(t *testing.T) {
 	}
 }
 
-func (h *histories) do(t *testing.T, c register.Command) {
+func (h *histories) do(t *testing.T, c ...register.Command) {
 	t.Helper()
-	if err := h.w.try(h.admins[0], c); err != nil {
+	if err := h.w.try(h.admins[0], c...); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (w *world) try(r *registrar, c register.Command) error {
-	_, err := r.do(context.Background(), c)
+func (w *world) try(r *registrar, c ...register.Command) error {
+	_, err := r.do(context.Background(), c...)
 	return err
 }
 
@@ -131,7 +132,18 @@ func (h *histories) agreement(t testing.TB, begin bool) register.Command {
 	return register.AddAgreement{Agreement: a}
 }
 
-// command makes the register command of a change.
+// commands make the register commands of a change, in one append.
+func (h *histories) commands(t testing.TB, c set) []register.Command {
+	if c.fact == stricter {
+		p := 0
+		if c.to {
+			p = 1
+		}
+		return h.officers.activate(t, h.policy[p])
+	}
+	return []register.Command{h.command(t, c)}
+}
+
 func (h *histories) command(t testing.TB, c set) register.Command {
 	switch c.fact {
 	case released:
@@ -154,9 +166,5 @@ func (h *histories) command(t testing.TB, c set) register.Command {
 		}
 		return register.SuspendAgency{OIN: oin}
 	}
-	p := 0
-	if c.to {
-		p = 1
-	}
-	return register.ActivatePolicy{Revision: h.policy[p]}
+	panic("no such fact")
 }

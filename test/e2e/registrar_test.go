@@ -57,7 +57,7 @@ func (w *world) newRegistrar(t testing.TB, ring *keys.Ring, catalog *broker.Cata
 				jwks = append(jwks, k.JWK)
 			}
 			return seal.VerifyAgreement(a.Signature, a.Payload(), jwks)
-		}, Catalog: func() *broker.Catalog { return catalog }, MaxBehind: time.Hour}) // nobody follows: it is read before each change
+		}, VerifyStep: seal.VerifyPolicyStep, Catalog: func() *broker.Catalog { return catalog }, MaxBehind: time.Hour}) // nobody follows: it is read before each change
 	if err != nil {
 		t.Fatal(err)
 	}
