@@ -120,8 +120,9 @@ func (i *importer) run(ctx context.Context, d *desk, a register.Appender, in io.
 			return err
 		}
 		i.tell(batch[len(batch)-1])
-		if took := time.Since(began); i.rate > 0 {
-			i.rest(ctx, max(time.Duration(len(batch))*time.Second/time.Duration(i.rate)-took, took))
+		select {
+		case <-ctx.Done():
+		case <-time.After(i.pause(len(batch), time.Since(began))):
 		}
 	}
 }
@@ -226,10 +227,10 @@ func (i *importer) tell(l line) {
 	_, _ = fmt.Fprintln(i.errOut, text)
 }
 
-// rest leaves the machine to others for a while.
-func (i *importer) rest(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
+// pause is how long to leave the machine to others after a batch: it goes slower where appends do.
+func (i *importer) pause(lines int, took time.Duration) time.Duration {
+	if i.rate == 0 {
+		return 0
 	}
+	return max(time.Duration(lines)*time.Second/time.Duration(i.rate)-took, took)
 }
