@@ -14,8 +14,12 @@ import (
 func TestRoles(t *testing.T) {
 	const p, j, f, a = "p1", "j", "f", "a"
 	all := []string{p, j, f, a}
-	readers := []string{p, j, f}
+	readers, authors := []string{p, j, f}, []string{p, j}
 	want := map[string][]string{
+		"GET /ontwerpen": readers, "POST /ontwerpen": authors, "GET /ontwerpen/:id": readers, "POST /ontwerpen/:id/weg": authors,
+		"POST /ontwerpen/:id/verplaats": authors, "GET /ontwerpen/:id/bestand": readers, "POST /ontwerpen/:id/bestand": authors,
+		"POST /ontwerpen/:id/toets": authors, "POST /ontwerpen/:id/opmaak": authors, "GET /ontwerpen/:id/woorden": authors,
+		"POST /ontwerpen/:id/toetsing": authors, "POST /ontwerpen/:id/toetsing/stop": authors, "GET /ontwerpen/:id/voortgang": readers,
 		"GET /": all, "GET /beleid": readers, "GET /beleid/bestand": readers, "GET /catalogus": all, "GET /afspraken": readers,
 	}
 	public := []string{"GET /assets/:version/:name", "GET /toegankelijkheid", "GET /aanmelden", "POST /aanmelden", "GET /aanmelden/oidc",

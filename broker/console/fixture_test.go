@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -20,13 +21,28 @@ import (
 
 // desk is a Desk with the shipped policy.
 type desk struct {
-	files map[string][]byte
+	files map[string][]byte // of the policy in force
+	old   map[broker.Revision]map[string][]byte
 }
 
 func (d *desk) Live() (broker.Revision, bool) { return policies.Revision(d.files), true }
-func (d *desk) Files(context.Context, broker.Revision) (map[string][]byte, error) {
+func (d *desk) Files(_ context.Context, r broker.Revision) (map[string][]byte, error) {
+	if files, ok := d.old[r]; ok {
+		return files, nil
+	}
 	return d.files, nil
 }
+
+// change makes another policy live.
+func (d *desk) change(path, content string) {
+	if d.old == nil {
+		d.old = map[broker.Revision]map[string][]byte{}
+	}
+	d.old[policies.Revision(d.files)] = d.files
+	d.files = maps.Clone(d.files)
+	d.files[path] = []byte(content)
+}
+
 func (d *desk) Catalog(files map[string][]byte) (*broker.Catalog, error) {
 	s, err := decide.Read(files)
 	if err != nil {

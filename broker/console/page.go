@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
@@ -273,3 +275,22 @@ func (c *call) Who() Person {
 	}
 	return *c.person
 }
+
+// sendEvent writes one server-sent event.
+func sendEvent(w io.Writer, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "data: %s\n\n", data)
+	return err
+}
+
+// item is something a part of a page is about, with what pages can ask.
+type item struct {
+	*call
+	Item any
+}
+
+// With hands an item to a part of a page.
+func (c *call) With(v any) item { return item{c, v} }

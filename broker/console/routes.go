@@ -39,6 +39,20 @@ func (k *Console) table() []route {
 		{get, "/beleid/bestand", readers(), k.serveFile},
 		{get, "/catalogus", everybody(), k.serveCatalog},
 		{get, "/afspraken", readers(), k.serveAgreements},
+
+		{get, "/ontwerpen", readers(), k.serveDrafts},
+		{post, "/ontwerpen", authors(), k.makeDraft},
+		{get, "/ontwerpen/:id", readers(), k.serveDraft},
+		{post, "/ontwerpen/:id/weg", authors(), k.removeDraft},
+		{post, "/ontwerpen/:id/verplaats", authors(), k.rebaseDraft},
+		{get, "/ontwerpen/:id/bestand", readers(), k.serveEditor},
+		{post, "/ontwerpen/:id/bestand", authors(), k.saveFile},
+		{post, "/ontwerpen/:id/toets", authors(), k.checkFile},
+		{post, "/ontwerpen/:id/opmaak", authors(), k.formatFile},
+		{get, "/ontwerpen/:id/woorden", authors(), k.serveWords},
+		{post, "/ontwerpen/:id/toetsing", authors(), k.startChecks},
+		{post, "/ontwerpen/:id/toetsing/stop", authors(), k.stopChecks},
+		{get, "/ontwerpen/:id/voortgang", readers(), k.serveProgress},
 	}
 }
 

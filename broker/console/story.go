@@ -1,0 +1,218 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/workbench"
+)
+
+// The questions that a draft is asked, in the order of the page.
+const (
+	askCheck = "check"
+	askTests = "tests"
+	askTurns = "turns"
+)
+
+// story is what is known of a draft: the answers there are, and how far the work on the others is.
+type story struct {
+	state
+	Began   bool
+	Started time.Time
+}
+
+// key names the work on a draft: another text, or another base, is other work.
+func key(base, draft broker.Revision) string { return string(base) + "/" + string(draft) }
+
+// story finds the work on a draft.
+func (k *Console) story(base, draft broker.Revision) *story {
+	j := k.jobs.get(key(base, draft))
+	if j == nil {
+		return &story{}
+	}
+	s, _ := j.now()
+	return &story{state: s, Began: true, Started: j.started}
+}
+
+// steps is the work: every question, the quick ones first.
+func (k *Console) steps(base, files map[string][]byte) []step {
+	return []step{
+		{askCheck, func(context.Context, func(int, int)) (any, error) { r := workbench.Check(files); return &r, nil }},
+		{askTests, func(ctx context.Context, _ func(int, int)) (any, error) {
+			r, err := workbench.Test(ctx, files)
+			return &r, err
+		}},
+		{askTurns, func(ctx context.Context, _ func(int, int)) (any, error) {
+			r, err := workbench.Mutate(ctx, files)
+			return &r, err
+		}},
+	}
+}
+
+// What templates ask of a story; nil where there is no answer.
+
+// Step gives how far a step is.
+func (s *story) Step(name string) stepState { return s.result(name) }
+
+// Check gives the first answer.
+func (s *story) Check() *workbench.CheckReport { return answer[workbench.CheckReport](s, askCheck) }
+
+// Tests gives the second.
+func (s *story) Tests() *workbench.TestReport { return answer[workbench.TestReport](s, askTests) }
+
+// Turns gives what no test noticed.
+func (s *story) Turns() *workbench.MutationReport {
+	return answer[workbench.MutationReport](s, askTurns)
+}
+
+func answer[T any](s *story, name string) *T {
+	r, _ := s.result(name).Result.(*T)
+	if s.result(name).Err != nil {
+		return nil
+	}
+	return r
+}
+
+// coverage gives the lines of a file that no test reaches, where that is known for just this text.
+func (k *Console) coverage(base, draft broker.Revision, path string) (missed map[int]bool, known bool) {
+	r := k.story(base, draft).Tests()
+	if r == nil {
+		return nil, false
+	}
+	missed = map[int]bool{}
+	for _, p := range r.Uncovered {
+		if p.File == path {
+			missed[p.Line] = true
+		}
+	}
+	return missed, true
+}
+
+func (k *Console) startChecks(c *call) error {
+	d, base, files, err := k.open(c)
+	if err != nil {
+		return err
+	}
+	k.jobs.start(key(d.Base, revisionOf(files)), true, k.steps(base, files))
+	c.redirect("/ontwerpen/" + d.ID + "#antwoorden")
+	return nil
+}
+
+func (k *Console) stopChecks(c *call) error {
+	d, _, files, err := k.open(c)
+	if err != nil {
+		return err
+	}
+	if j := k.jobs.get(key(d.Base, revisionOf(files))); j != nil {
+		j.cancel()
+	}
+	c.notice("De toetsing is gestopt.", "The check was stopped.")
+	c.redirect("/ontwerpen/" + d.ID)
+	return nil
+}
+
+// progress is one message to the page about how far the work is.
+type progress struct {
+	Step string `json:"step"` // the answer that is worked on
+	Text string `json:"text"`
+	Done bool   `json:"done"` // nothing more comes: load the page again
+}
+
+// serveProgress tells how far the work on a draft is, for as long as somebody looks (server-sent events).
+func (k *Console) serveProgress(c *call) error {
+	d, _, files, err := k.open(c)
+	if err != nil {
+		return err
+	}
+	j := k.jobs.get(key(d.Base, revisionOf(files)))
+	if j == nil {
+		return errNotFound
+	}
+	return c.follow(j)
+}
+
+func (c *call) follow(j *job) error {
+	var w http.ResponseWriter = c.w
+	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		w = u.Unwrap() // Gin's own Flush wants a writer that this is not
+	}
+	flow := http.NewResponseController(w)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	last := ""
+	for {
+		s, changed := j.now()
+		p := c.progressOf(s)
+		if text := fmt.Sprint(p); text != last {
+			last = text
+			_ = flow.SetWriteDeadline(time.Now().Add(time.Minute))
+			if err := sendEvent(w, p); err != nil {
+				return nil // the reader left
+			}
+			if err := flow.Flush(); err != nil {
+				return nil
+			}
+		}
+		if p.Done {
+			return nil
+		}
+		select {
+		case <-c.r.Context().Done():
+			return nil
+		case <-changed:
+		case <-time.After(20 * time.Second): // a sign of life
+			_ = flow.SetWriteDeadline(time.Now().Add(time.Minute))
+			if _, err := fmt.Fprint(w, ": \n\n"); err != nil || flow.Flush() != nil {
+				return nil
+			}
+		}
+	}
+}
+
+func (c *call) progressOf(s state) progress {
+	p := progress{Done: s.Done, Text: c.say("Wacht op andere toetsingen.", "Waiting for other checks.")}
+	finished := 0
+	for _, st := range s.Steps {
+		if st.Finished() {
+			finished++
+		}
+		if st.Running {
+			p.Step, p.Text = st.Name, fmt.Sprintf(c.say("Vraag %d van %d: %s", "Question %d of %d: %s"), finished+1, len(s.Steps), c.Question(st.Name))
+			if st.Total > 0 {
+				p.Text += fmt.Sprintf(" (%d%%)", 100*st.Done/st.Total)
+			}
+		}
+	}
+	if s.Done {
+		p.Text = c.say("Klaar.", "Done.")
+	}
+	return p
+}
+
+// Question names a step in words.
+func (c *call) Question(name string) string {
+	switch name {
+	case askCheck:
+		return c.say("klopt het?", "is it correct?")
+	case askTests:
+		return c.say("is het getest?", "is it tested?")
+	case askTurns:
+		return c.say("merkt een test elke voorwaarde?", "does a test notice each condition?")
+	}
+	return name
+}
+
+// Why says why a step has no answer.
+func (c *call) Why(s stepState) string {
+	switch {
+	case errors.Is(s.Err, context.Canceled):
+		return c.say("Gestopt voordat er een antwoord was.", "Stopped before there was an answer.")
+	case s.Err != nil:
+		return s.Err.Error()
+	}
+	return ""
+}
