@@ -78,6 +78,7 @@ ships with Schakel when neither is named. The shipped policy is an example: a la
 		return err
 	})
 	c.AddCommand(check, test, show)
+	c.AddCommand(newPolicyImpact(w, &asJSON))
 	c.AddCommand(newPolicyMatrix(w, &asJSON))
 	return c
 }
