@@ -46,6 +46,10 @@ type Desk interface {
 	// Agencies and Agreements list what the register holds now.
 	Agencies() []broker.Agency
 	Agreements() []register.Agreement
+	// Policy gives the life of the policy: what was in force, and what was proposed.
+	Policy() register.Policy
+	// Gateways gives what each gateway says of itself, by name.
+	Gateways(ctx context.Context) ([]Gateway, error)
 }
 
 // Config is what a Console is made of. Desk, Dir and either Personas or OIDC must be set.

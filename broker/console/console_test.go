@@ -20,7 +20,8 @@ func TestRoles(t *testing.T) {
 		"POST /ontwerpen/:id/verplaats": authors, "GET /ontwerpen/:id/bestand": readers, "POST /ontwerpen/:id/bestand": authors,
 		"POST /ontwerpen/:id/toets": authors, "POST /ontwerpen/:id/opmaak": authors, "GET /ontwerpen/:id/woorden": authors,
 		"POST /ontwerpen/:id/toetsing": authors, "POST /ontwerpen/:id/toetsing/stop": authors, "GET /ontwerpen/:id/voortgang": readers,
-		"GET /": all, "GET /beleid": readers, "GET /beleid/bestand": readers, "GET /catalogus": all, "GET /afspraken": readers,
+		"GET /matrix": readers, "POST /matrix": readers, "GET /matrix/voortgang": readers, "GET /matrix/bestand": readers,
+		"GET /geschiedenis": all, "GET /": all, "GET /beleid": readers, "GET /beleid/bestand": readers, "GET /catalogus": all, "GET /afspraken": readers,
 	}
 	public := []string{"GET /assets/:version/:name", "GET /toegankelijkheid", "GET /aanmelden", "POST /aanmelden", "GET /aanmelden/oidc",
 		"GET /callback", "POST /afmelden", "POST /taal"}

@@ -94,7 +94,7 @@ func (c *call) sent() (path, content string, err error) {
 }
 
 func (k *Console) saveFile(c *call) error {
-	d, base, files, err := k.open(c)
+	d, base, _, err := k.open(c)
 	if err != nil {
 		return err
 	}
@@ -141,8 +141,7 @@ func (k *Console) saveFile(c *call) error {
 	if err != nil {
 		return err
 	}
-	files = changed.over(base)
-	if here, others := findings(files, path); len(here)+others == 0 {
+	if here, others := findings(changed.over(base), path); len(here)+others == 0 {
 		c.notice("Bewaard. Er is niets aan te merken op de opzet; toets het ontwerp om te zien wat het doet.", "Kept. Nothing is wrong with its form; check the draft to see what it does.")
 	} else {
 		c.notice("Bewaard. Er zijn nog meldingen; zie hieronder.", "Kept. There are findings still; see below.")

@@ -10,3 +10,6 @@ func Routes(t *testing.T) (out []string) {
 	}
 	return out
 }
+
+// Halt ends the work that goes on without anybody looking.
+func (k *Console) Halt() { k.jobs.stop() }

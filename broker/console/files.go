@@ -27,11 +27,6 @@ func (k *Console) live(ctx context.Context) (broker.Revision, map[string][]byte,
 	return r, files, nil
 }
 
-func (k *Console) serveOverview(c *call) error {
-	r, _ := k.cfg.Desk.Live()
-	return c.render(http.StatusOK, "overview", c.say("Overzicht", "Overview"), struct{ Live broker.Revision }{r})
-}
-
 // folder is a folder of policy files.
 type folder struct {
 	Name  string

@@ -58,6 +58,20 @@ func (d *desk) Agreements() []register.Agreement {
 		Purposes: []broker.Purpose{"ontruiming-voorkomen"}, Domains: []broker.Domain{"huur"}, From: broker.Date{Year: 2020, Month: 1, Day: 1}, Until: broker.Date{Year: 2021, Month: 1, Day: 1}}}
 }
 
+func (d *desk) Policy() register.Policy {
+	r, _ := d.Live()
+	p := register.Policy{Live: r}
+	for old := range d.old {
+		p.History = append(p.History, register.Activation{Revision: old})
+	}
+	p.History = append(p.History, register.Activation{Revision: r})
+	return p
+}
+func (d *desk) Gateways(context.Context) ([]console.Gateway, error) {
+	r, _ := d.Live()
+	return []console.Gateway{{Name: "gw1", Serves: r}}, nil
+}
+
 func personas() []console.Person {
 	return []console.Person{
 		{ID: "p1", Name: "P1", Role: console.PrivacyOfficer}, {ID: "p2", Name: "P2", Role: console.PrivacyOfficer},
@@ -86,7 +100,7 @@ func start(t *testing.T, change func(*console.Config)) *site {
 	}
 	s.Config.Handler = k
 	s.Start()
-	t.Cleanup(s.Close)
+	t.Cleanup(func() { s.Close(); k.Halt() })
 	return &site{s, t, d}
 }
 

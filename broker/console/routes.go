@@ -39,6 +39,11 @@ func (k *Console) table() []route {
 		{get, "/beleid/bestand", readers(), k.serveFile},
 		{get, "/catalogus", everybody(), k.serveCatalog},
 		{get, "/afspraken", readers(), k.serveAgreements},
+		{get, "/matrix", readers(), k.serveMatrix},
+		{post, "/matrix", readers(), k.startMatrix},
+		{get, "/matrix/voortgang", readers(), k.serveMatrixProgress},
+		{get, "/matrix/bestand", readers(), k.serveMatrixFile},
+		{get, "/geschiedenis", everybody(), k.serveHistory},
 
 		{get, "/ontwerpen", readers(), k.serveDrafts},
 		{post, "/ontwerpen", authors(), k.makeDraft},

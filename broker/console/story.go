@@ -200,6 +200,8 @@ func (c *call) Question(name string) string {
 		return c.say("klopt het?", "is it correct?")
 	case askTests:
 		return c.say("is het getest?", "is it tested?")
+	case askMatrix:
+		return c.say("wie krijgt wat?", "who gets what?")
 	case askTurns:
 		return c.say("merkt een test elke voorwaarde?", "does a test notice each condition?")
 	}

@@ -95,6 +95,11 @@ func (d *consoleDesk) Live() (broker.Revision, bool)    { return d.register.Revi
 func (d *consoleDesk) Agencies() []broker.Agency        { return d.register.Agencies() }
 func (d *consoleDesk) Agreements() []register.Agreement { return d.register.Agreements() }
 
+func (d *consoleDesk) Policy() register.Policy { return d.register.Policy() }
+
+// Gateways is empty until gateways say what they serve.
+func (d *consoleDesk) Gateways(context.Context) ([]console.Gateway, error) { return nil, nil }
+
 func (d *consoleDesk) Files(ctx context.Context, r broker.Revision) (map[string][]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
