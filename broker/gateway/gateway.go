@@ -37,6 +37,8 @@ type Config struct {
 	// Ready tells whether requests can be answered now. A NotReady error names what is not ready; the text of any
 	// other error is not shown. nil: always ready.
 	Ready func(ctx context.Context) error
+	// Stopped tells whether an emergency stop refuses everything now, for the metric schakel_policy_stopped. nil: never.
+	Stopped func() bool
 	// Log gets one event for each request. nil: nothing is logged.
 	Log *slog.Logger
 	// Metrics is where the gateway registers its metrics, and what /metrics shows. nil: a registry of its own.
@@ -125,7 +127,7 @@ func New(c Config) (*Gateway, error) {
 			*d.field = d.value
 		}
 	}
-	m, err := newMetrics(c.Metrics, c.Version)
+	m, err := newMetrics(c.Metrics, c.Version, c.Stopped)
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ type metrics struct {
 	fields   *prometheus.CounterVec
 }
 
-func newMetrics(reg *prometheus.Registry, version string) (*metrics, error) {
+func newMetrics(reg *prometheus.Registry, version string, stopped func() bool) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "schakel_http_requests_total",
 			Help: "Requests by route, status and problem code (ok without)."}, []string{"route", "status", "code"}),
@@ -40,7 +40,14 @@ func newMetrics(reg *prometheus.Registry, version string) (*metrics, error) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "schakel_build_info", Help: "The version that runs.",
 		ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	own := []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.answers, m.fields, build}
+	stop := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "schakel_policy_stopped",
+		Help: "1 while an emergency stop refuses every field."}, func() float64 {
+		if stopped != nil && stopped() {
+			return 1
+		}
+		return 0
+	})
+	own := []prometheus.Collector{m.requests, m.seconds, m.inFlight, m.answers, m.fields, build, stop}
 	for _, c := range own {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)

@@ -156,7 +156,7 @@ func (d *demo) journal() (*bolt.Store, error) {
 	if err := store.Close(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{headsFolder, agenciesFolder, demoFile, journalFile, seedingFile} {
+	for _, name := range []string{headsFolder, agenciesFolder, officersFolder, demoFile, journalFile, seedingFile} {
 		if err := os.RemoveAll(filepath.Join(d.data, name)); err != nil {
 			return nil, fmt.Errorf("clear what an interrupted start left: %w", err)
 		}

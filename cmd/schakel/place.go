@@ -29,7 +29,6 @@ import (
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/seal"
 	"github.com/schakel/schakel/keys"
-	"github.com/schakel/schakel/policies"
 )
 
 // Names in a data folder.
@@ -50,6 +49,8 @@ const patience = 5 * time.Second
 // stopped folder, or Redis; the command does the same with each.
 type where struct {
 	data, redis, keys, passphrase string
+
+	anyPolicy bool // open the desk also where the revision in force can't be loaded: for the commands that mend it
 }
 
 func (w *where) flags(c *cobra.Command) {
@@ -167,6 +168,7 @@ type desk struct {
 	register *register.Register
 	decider  *decide.Decider
 	catalog  atomic.Pointer[broker.Catalog] // of the revision in force; before there is one, of the shipped policy
+	unready  error                          // why the revision in force could not be loaded when it was opened
 }
 
 func (w *where) openDesk(ctx context.Context, readOnly bool) (*desk, error) {
@@ -178,13 +180,16 @@ func (w *where) openDesk(ctx context.Context, readOnly bool) (*desk, error) {
 	if err == nil {
 		var d *desk
 		if d, err = newDesk(ctx, store, ring); err == nil {
-			return d, nil
+			if err = d.unready; err == nil || w.anyPolicy {
+				return d, nil
+			}
 		}
 	}
 	return nil, errors.Join(err, store.Close())
 }
 
-// newDesk reads the register and loads the policy revision in force.
+// newDesk reads the register and loads the policy revision in force. Where that can't be loaded, unready says why: a
+// gateway then answers 503, and a command that needs it ends.
 func newDesk(ctx context.Context, store journal.Store, ring *keys.Ring) (*desk, error) {
 	d := &desk{store: store, ring: ring, vault: keys.NewVault(store, ring), decider: decide.New(decide.Config{})}
 	var err error
@@ -194,55 +199,8 @@ func newDesk(ctx context.Context, store journal.Store, ring *keys.Ring) (*desk, 
 	if err != nil {
 		return nil, err
 	}
-	return d, d.loadPolicy(ctx)
-}
-
-// loadPolicy compiles the revision in force from its bundle in the journal, if it is not compiled yet.
-func (d *desk) loadPolicy(ctx context.Context) error {
-	r, ok := d.register.Revision()
-	if !ok {
-		files := policies.Files()
-		r = policies.Revision(files)
-		if err := d.decider.Load(ctx, r, files); err != nil {
-			return err
-		}
-	}
-	catalog, err := d.decider.Catalog(r)
-	if err != nil {
-		if catalog, err = d.fetchPolicy(ctx, r); err != nil {
-			return fmt.Errorf("load policy revision %.12s: %w", r, err)
-		}
-	}
-	d.catalog.Store(catalog)
-	return nil
-}
-
-func (d *desk) fetchPolicy(ctx context.Context, r broker.Revision) (*broker.Catalog, error) {
-	bundle, err := d.store.Blob(ctx, string(r))
-	if err != nil {
-		return nil, err
-	}
-	files, err := policies.Unbundle(bundle)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.decider.Load(ctx, r, files); err != nil {
-		return nil, err
-	}
-	return d.decider.Catalog(r)
-}
-
-// keepPolicy stores the bundle of a policy, so that every gateway can compile it before it is activated.
-func (d *desk) keepPolicy(ctx context.Context, files map[string][]byte) (broker.Revision, error) {
-	r := policies.Revision(files)
-	if err := d.decider.Load(ctx, r, files); err != nil {
-		return "", err
-	}
-	bundle, err := policies.Bundle(files)
-	if err != nil {
-		return "", err
-	}
-	return r, d.store.PutBlob(ctx, string(r), bundle)
+	d.unready = d.loadPolicy(ctx)
+	return d, nil
 }
 
 // writerConfig is what every writer of this desk has in common.

@@ -79,6 +79,7 @@ ships with Schakel when neither is named. The shipped policy is an example: a la
 	})
 	c.AddCommand(check, test, show)
 	c.AddCommand(newPolicyImpact(w, &asJSON))
+	c.AddCommand(newPolicyLife(w, &asJSON)...)
 	c.AddCommand(newPolicyMatrix(w, &asJSON))
 	return c
 }
@@ -108,11 +109,7 @@ func (w *where) policyFiles(c *cobra.Command, args []string) (map[string][]byte,
 	if !ok {
 		return nil, errors.New("no policy is in force yet; `schakel init` activates the shipped one")
 	}
-	bundle, err := d.store.Blob(c.Context(), string(r))
-	if err != nil {
-		return nil, fmt.Errorf("read policy revision %.12s: %w", r, err)
-	}
-	return policies.Unbundle(bundle)
+	return d.signedFiles(c.Context(), r)
 }
 
 // policyFolder reads the Rego and JSON files of a folder.

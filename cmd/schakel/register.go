@@ -34,7 +34,7 @@ Where a BSN is asked for, bsn:- reads it from standard input, to keep it off the
 	}
 	r.flags(c)
 	c.PersistentFlags().BoolVar(&r.json, "json", false, "print JSON")
-	c.AddCommand(r.agency(), r.caseCommand(), r.agreement(), r.consent(), r.emergency(), r.importCommand())
+	c.AddCommand(r.agency(), r.caseCommand(), r.agreement(), r.consent(), r.emergency(), r.officer(), r.importCommand())
 	return c
 }
 

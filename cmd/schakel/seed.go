@@ -112,8 +112,35 @@ func (s *seeder) seed(ctx context.Context, d *desk, a register.Appender) error {
 	if err := s.agreements(); err != nil {
 		return err
 	}
+	if err := s.officers(d); err != nil {
+		return err
+	}
 	s.households()
 	return d.register.DoAll(ctx, a, register.Operator{Name: "demo"}, s.commands)
+}
+
+// officers are two privacy officers and two jurists, so that one can approve what the other wrote, and who watches them.
+// Each would keep their own private key; here they lie beside those of the agencies.
+func (s *seeder) officers(d *desk) error {
+	data := filepath.Dir(s.keyDir)
+	if err := os.MkdirAll(filepath.Join(data, officersFolder), 0o700); err != nil {
+		return fmt.Errorf("make folder of officers' keys: %w", err)
+	}
+	for _, o := range []struct {
+		id   register.OfficerID
+		role register.OfficerRole
+	}{{"privacy-1", register.RolePrivacyOfficer}, {"privacy-2", register.RolePrivacyOfficer}, {"jurist-1", register.RoleJurist},
+		{"jurist-2", register.RoleJurist}, {"fg-1", register.RoleFG}, {"auditor-1", register.RoleAuditor}} {
+		public, private, err := keys.NewAgencyKey(keys.ES256)
+		if err == nil {
+			err = os.WriteFile(officerFile(data, string(o.id)), private, 0o600)
+		}
+		if err != nil {
+			return fmt.Errorf("make key of officer: %w", err)
+		}
+		s.commands = append(s.commands, d.register.NewOfficer(o.id, o.role, public)...)
+	}
+	return nil
 }
 
 func (s *seeder) agency(kind broker.AgencyKind) agencies.Agency {

@@ -194,6 +194,9 @@ func (c *config) init(ctx context.Context, example exampleFlags) (said []string,
 	if err != nil {
 		return said, err
 	}
+	if d.unready != nil {
+		return said, d.unready
+	}
 	head, err := store.Head(ctx, journal.Audit(c.Writer))
 	if err != nil {
 		return said, err

@@ -80,6 +80,9 @@ func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
 	if _, ignored := d.register.Snapshot(); ignored != nil {
 		cfg.log.Error("snapshot not used", "error", ignored)
 	}
+	if d.unready != nil {
+		cfg.log.Error("policy not loaded: this gateway answers 503 until it is", "error", d.unready)
+	}
 	s := &server{cfg: cfg, desk: d, failed: make(chan error, 5)}
 	// Before the stream is claimed: a second start in the same folder must not push out the first and then fail.
 	if s.socket, err = socket.Listen(filepath.Join(cfg.dir, socketFile)); err != nil {
@@ -182,6 +185,7 @@ func (s *server) gateway() (*gateway.Gateway, error) {
 	}
 	return gateway.New(gateway.Config{
 		Broker: b, JWKS: func() []byte { return s.cfg.ring.JWKS(keys.Answers) }, Ready: s.ready, Log: s.cfg.log,
+		Stopped: func() bool { return s.desk.register.Policy().Stop != nil },
 		Version: version(), TLS: s.cfg.tls, MetricsFrom: s.cfg.metricsFrom, PublicURL: audience, Nonce: opener.Nonce,
 		MaxConnections: s.cfg.limits.Connections,
 		// Two rounds of questions, and the record: the connection must last longer than what is done for it.
@@ -212,14 +216,15 @@ func (s *server) ready(context.Context) error {
 func (s *server) follow() {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	told := ""
+	told, adoption := "", newAdoption(s)
+	defer adoption.end()
 	for {
 		select {
 		case <-s.background.Done():
 			return
 		case <-tick.C:
 		}
-		err := errors.Join(s.desk.loadPolicy(s.background), s.reverify())
+		err := errors.Join(adoption.step(), s.reverify())
 		if err != nil && err.Error() != told {
 			s.cfg.log.Error("not ready", "error", err)
 		}
