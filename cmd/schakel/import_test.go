@@ -111,7 +111,7 @@ func TestImportStops(t *testing.T) {
 	for _, c := range []struct {
 		name, lines string
 		fail        func(stop func()) error // at the second append
-		done        int // lines
+		done        int                     // lines
 		want        string
 		unknown     bool
 	}{
