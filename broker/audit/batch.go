@@ -173,7 +173,7 @@ func (w *Writer) refresh(items []*item) error {
 		items[0].position = positionAt(head)
 		return err
 	}
-	if len(items) == 0 {
+	if len(items) == 0 || w.cfg.View == nil {
 		return nil
 	}
 	return w.cfg.View.Refresh(ctx)

@@ -87,7 +87,8 @@ func headerFault(e Event) string {
 	switch {
 	case !journal.ValidWriter(e.Writer):
 		return "invalid writer name"
-	case e.Kind != KindStart && e.Kind != KindStop && e.Kind != KindDisclosure && e.Kind != KindRegister:
+	case e.Kind != KindStart && e.Kind != KindStop && e.Kind != KindDisclosure && e.Kind != KindRegister &&
+		e.Kind != KindView:
 		return "unknown kind"
 	case (e.Kind == KindStart) != (e.ID.Seq == 0):
 		return "an epoch starts with a start event at seq 0, and only there"

@@ -28,6 +28,7 @@ const (
 	KindStop       Kind = "stop"       // it ended in good order: nothing follows in this epoch
 	KindDisclosure Kind = "disclosure" // an answer or refusal (broker.Common)
 	KindRegister   Kind = "register"   // register entries that were added in the same append (Recorded)
+	KindView       Kind = "view"       // somebody looked at a recorded decision (Viewed)
 )
 
 // Event is one event of a writer's stream, as stored.

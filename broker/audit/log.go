@@ -239,6 +239,12 @@ func (e LogEvent) Line() string {
 		for _, r := range s.Lost {
 			fmt.Fprintf(&b, " lost=%s..%s", r.From, r.To)
 		}
+	case KindView:
+		var v Viewed
+		if json.Unmarshal(e.Common, &v) != nil {
+			return b.String() + " common=damaged"
+		}
+		fmt.Fprintf(&b, " of=%s,%s how=%q", v.Writer, v.Event.ID, v.How)
 	case KindStop:
 	}
 	if s := e.Staff; s != nil {

@@ -28,6 +28,7 @@ type RequestsConfig struct {
 type Request struct {
 	Writer string
 	ID     ID
+	Hash   broker.Hash
 	Time   time.Time
 
 	// Damaged says that the event, or its common part, can't be read: all that follows is empty.
@@ -38,9 +39,10 @@ type Request struct {
 	Revisions []broker.Revision       // one for each query
 	Subjects  []broker.SubjectQueries // which queries were about whom
 
-	// Who asked and in which case; empty where StaffState says why.
+	// Who asked, in which case, and the id of the answer; empty where StaffState says why.
 	Agency     broker.OIN
 	Case       broker.CaseID
+	Answer     broker.RequestID
 	StaffState PartState
 }
 
@@ -134,7 +136,7 @@ func (c RequestsConfig) start(ctx context.Context, writer string) (journal.ID, e
 
 // look reads one entry.
 func (c RequestsConfig) look(ctx context.Context, writer string, entry journal.Entry) lookedAt {
-	out := lookedAt{request: Request{Writer: writer, ID: ID(entry.ID), Damaged: true}}
+	out := lookedAt{request: Request{Writer: writer, ID: ID(entry.ID), Hash: entry.Hash, Damaged: true}}
 	e, ok := header(entry.Bytes)
 	if !ok {
 		return out
@@ -254,8 +256,9 @@ func text[T ~string](value []byte, to *T) bool {
 
 func (r *Request) readStaff(p keys.Plain, at time.Time) PartState {
 	var staff struct {
-		Agency broker.OIN    `json:"agency"`
-		Case   broker.CaseID `json:"case"`
+		Agency broker.OIN       `json:"agency"`
+		Case   broker.CaseID    `json:"case"`
+		Answer broker.RequestID `json:"request"`
 	}
 	switch {
 	case errors.Is(p.Err, keys.ErrErased):
@@ -263,7 +266,7 @@ func (r *Request) readStaff(p keys.Plain, at time.Time) PartState {
 	case p.Err != nil || !ownStaffKey(p.KeyID, at) || json.Unmarshal(p.Text, &staff) != nil:
 		return PartDamaged
 	}
-	r.Agency, r.Case = staff.Agency, staff.Case
+	r.Agency, r.Case, r.Answer = staff.Agency, staff.Case, staff.Answer
 	return ""
 }
 

@@ -57,8 +57,8 @@ func spell(t *testing.T, e LogEvent) string {
 	if err := json.Unmarshal(e.Common, &c); err != nil {
 		t.Fatal(err)
 	}
-	r := Request{Writer: e.Writer, ID: e.ID, Time: e.Time, Queries: c.Queries, Decisions: c.Decisions, Revisions: c.Revisions, Subjects: c.Subjects,
-		Agency: e.Staff.Agency, Case: e.Staff.Case}
+	r := Request{Writer: e.Writer, ID: e.ID, Hash: e.Hash, Time: e.Time, Queries: c.Queries, Decisions: c.Decisions, Revisions: c.Revisions, Subjects: c.Subjects,
+		Agency: e.Staff.Agency, Case: e.Staff.Case, Answer: e.Staff.Request}
 	if r.Revisions == nil {
 		for range r.Queries {
 			r.Revisions = append(r.Revisions, c.Policy.Revision)

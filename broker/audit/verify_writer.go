@@ -120,7 +120,7 @@ func (w *writerCheck) content(e journal.Entry, l eventLook) {
 		w.start(ev)
 	case KindRegister:
 		w.records(ev, e.ID)
-	case KindStop, KindDisclosure:
+	case KindStop, KindDisclosure, KindView:
 	}
 	if w.stopped && ev.Kind != KindStart {
 		w.fault(FaultOrder, w.report.Stream, e.ID, "stands after the stop event %s", w.last.ID)
