@@ -65,8 +65,8 @@ var errNotThere = errors.New("not in the input")
 // outcome is what a policy gives of a field: a grant, nothing (refused), or no decision at all.
 type outcome struct {
 	granted bool
-	giving  giving
-	fault   string // why the engine gives no decision
+	giving
+	fault string // why the engine gives no decision
 }
 
 // giving is a grant with its obligations; comparable.
@@ -222,9 +222,9 @@ type walker struct {
 }
 
 func newWalker(ctx context.Context, p *program, s *space, document string) (*walker, error) {
-	query, err := p.compiler.QueryCompiler().Compile(ast.MustParseBody("x = " + document))
+	query, err := p.query(document)
 	if err != nil {
-		return nil, fmt.Errorf("compile query %s: %w", document, err)
+		return nil, err
 	}
 	txn, err := p.store.NewTransaction(ctx)
 	if err != nil {
@@ -233,6 +233,15 @@ func newWalker(ctx context.Context, p *program, s *space, document string) (*wal
 	cancel := topdown.NewCancel()
 	return &walker{ctx: ctx, program: p, space: s, reader: newReader(s), query: query, txn: txn, cancel: cancel,
 		stop: context.AfterFunc(ctx, cancel.Cancel)}, nil
+}
+
+// query compiles the question for a document.
+func (p *program) query(document string) (ast.Body, error) {
+	query, err := p.compiler.QueryCompiler().Compile(ast.MustParseBody("x = " + document))
+	if err != nil {
+		return nil, fmt.Errorf("compile query %s: %w", document, err)
+	}
+	return query, nil
 }
 
 func (w *walker) close() {
@@ -267,7 +276,7 @@ func (w *walker) walk(g region, answer func(region) (func(region), error)) error
 
 // gives asks what the policy gives.
 func (w *walker) gives(g region) (func(region), error) {
-	value, fault, err := w.eval(g, nil)
+	value, fault, err := w.eval(w.query, g, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -278,8 +287,8 @@ func (w *walker) gives(g region) (func(region), error) {
 	return func(part region) { w.leaves = append(w.leaves, leaf{part, out}) }, nil
 }
 
-// eval evaluates the walker's document on a region: its value, nil where it has none, or why the engine can't say.
-func (w *walker) eval(g region, extra map[string]*ast.Term) (value ast.Value, fault string, err error) {
+// eval evaluates a document on a region: its value, nil where it has none, or why the engine can't say.
+func (w *walker) eval(query ast.Body, g region, extra map[string]*ast.Term) (value ast.Value, fault string, err error) {
 	w.evaluations++
 	log := w.reader.log
 	input := w.reader.about(g, extra)
@@ -289,7 +298,7 @@ func (w *walker) eval(g region, extra map[string]*ast.Term) (value ast.Value, fa
 			err = fmt.Errorf("a rule looks at the input as a whole; read it fact by fact, and sets by `in` (%v)", r)
 		}
 	}()
-	q := topdown.NewQuery(w.query).WithCompiler(w.program.compiler).WithStore(w.program.store).WithTransaction(w.txn).
+	q := topdown.NewQuery(query).WithCompiler(w.program.compiler).WithStore(w.program.store).WithTransaction(w.txn).
 		WithInput(input).WithStrictBuiltinErrors(true).WithCancel(w.cancel).WithIndexing(false)
 	results, err := q.Run(w.ctx)
 	switch {
@@ -313,16 +322,9 @@ func readGiven(v ast.Value) outcome {
 		Grant       broker.Grant        `json:"grant"`
 		Obligations []broker.Obligation `json:"obligations"`
 	}
-	plain, err := ast.JSON(v)
-	if err == nil {
-		var raw []byte
-		whole, _ := plain.(map[string]any)
-		if raw, err = json.Marshal(map[string]any{"grant": whole["grant"], "obligations": whole["obligations"]}); err == nil {
-			d := json.NewDecoder(bytes.NewReader(raw))
-			d.DisallowUnknownFields()
-			err = d.Decode(&got)
-		}
-	}
+	whole := ast.NewObject([2]*ast.Term{ast.StringTerm("grant"), o.Get(ast.StringTerm("grant"))},
+		[2]*ast.Term{ast.StringTerm("obligations"), o.Get(ast.StringTerm("obligations"))})
+	err := decode(whole, &got)
 	if err != nil {
 		return outcome{fault: "it is given something that is no grant: " + err.Error()}
 	}
@@ -332,4 +334,19 @@ func readGiven(v ast.Value) outcome {
 	}
 	slices.Sort(words)
 	return outcome{granted: true, giving: giving{got.Grant.Form, got.Grant.Basis, strings.Join(slices.Compact(words), " ")}}
+}
+
+// decode reads a value of the engine, strictly; a set becomes a list.
+func decode(v ast.Value, into any) error {
+	plain, err := ast.JSON(v)
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(plain)
+	if err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	return d.Decode(into)
 }

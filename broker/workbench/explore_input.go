@@ -54,7 +54,7 @@ func newReader(s *space) *reader {
 	r.root = ast.NewTerm(&node{reader: r, inner: map[string]*ast.Term{
 		"v": ast.IntNumberTerm(broker.QueryVersion), "agency": object("agency", "mandates"), "relation": object("relation"),
 		"subject": object("subject", "consent", "release"), "emergency": object("emergency", "domains"),
-		"field": object("field", "forms"), "agreements": ast.NewTerm(&members{reader: r, set: setAgreed})}})
+		"field": object("field", "forms"), "grant": object("grant"), "agreements": ast.NewTerm(&members{reader: r, set: setAgreed})}})
 	return r
 }
 

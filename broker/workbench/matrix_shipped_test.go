@@ -137,12 +137,20 @@ func TestMatrixIsBruteForce(t *testing.T) {
 // that is granted, and on every example of its own.
 func TestMatrixOfShipped(t *testing.T) {
 	files := policies.Files()
-	m, err := workbench.NewExplorer(workbench.ExplorerConfig{}).Matrix(context.Background(), files)
+	x := workbench.NewExplorer(workbench.ExplorerConfig{})
+	m, err := x.Matrix(context.Background(), files)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !m.OK() {
 		t.Errorf("faults: %+v", m.Faults)
+	}
+	rails, err := x.Guardrails(context.Background(), files)
+	if err != nil || !rails.OK() {
+		t.Errorf("%v, %s", err, rails.Text())
+	}
+	if m.Evaluations > 30_000 || rails.Evaluations > 10_000 {
+		t.Errorf("%d and %d evaluations: too many to be quick", m.Evaluations, rails.Evaluations)
 	}
 	d, revision := loaded(t, files)
 	r := rand.New(rand.NewPCG(1, 2))

@@ -23,10 +23,10 @@ func fewer(t testing.TB) map[string][]byte {
 	maps.DeleteFunc(files, func(file string, _ []byte) bool { return decide.IsTest(file) })
 	keep(t, files, "roles", "wijkteammedewerker", "jeugdbeschermer", "sociaal-rechercheur")
 	keep(t, files, "purposes", "ontruiming-voorkomen", "ondertoezichtstelling", "handhaving")
-	keep(t, files, "agencyKinds", "gemeente", "welzijnsorganisatie", "gecertificeerde-instelling", "register", "rvig", "ggz-aanbieder")
+	keep(t, files, "agencyKinds", "gemeente", "welzijnsorganisatie", "gecertificeerde-instelling", "woningcorporatie", "register", "rvig", "ggz-aanbieder", "dji")
 	keep(t, files, "mandates", "wgs")
-	keep(t, files, "domains", "persoon", "ggz")
-	keep(t, files, "fields", "persoon.burgerservicenummer", "ggz.behandelaar.contact", "ggz.diagnose")
+	keep(t, files, "domains", "persoon", "ggz", "justitie")
+	keep(t, files, "fields", "persoon.burgerservicenummer", "ggz.behandelaar.contact", "ggz.diagnose", "justitie.detentie.einddatum")
 	return files
 }
 
@@ -101,5 +101,18 @@ func TestMatrixFaults(t *testing.T) {
 	d, revision := loaded(t, files)
 	if _, err := d.Decide(context.Background(), revision, m.Faults[0].Example); err == nil {
 		t.Errorf("the example gets a decision: %s", m.Faults[0].Example.Bytes())
+	}
+}
+
+// A policy without guardrails is not fine.
+func TestNoGuardrails(t *testing.T) {
+	files, x := fewer(t), workbench.NewExplorer(workbench.ExplorerConfig{})
+	if r, err := x.Guardrails(context.Background(), files); err != nil || !r.OK() {
+		t.Errorf("got %s, %v", r.Text(), err)
+	}
+	delete(files, "schakel/guardrails/guardrails.rego")
+	r, err := x.Guardrails(context.Background(), files)
+	if err != nil || r.OK() {
+		t.Errorf("got %+v, %v", r, err)
 	}
 }

@@ -78,9 +78,9 @@ ships with Schakel when neither is named. The shipped policy is an example: a la
 		return err
 	})
 	c.AddCommand(check, test, show)
+	c.AddCommand(newPolicyMatrix(w, &asJSON), newPolicyDiff(w, &asJSON), newPolicyGuardrails(w, &asJSON))
 	c.AddCommand(newPolicyImpact(w, &asJSON))
 	c.AddCommand(newPolicyLife(w, &asJSON)...)
-	c.AddCommand(newPolicyMatrix(w, &asJSON))
 	return c
 }
 
