@@ -3,8 +3,10 @@ package console
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/register"
+	"github.com/schakel/schakel/broker/workbench"
 )
 
 // Role is what somebody may do in the console. No role gives access to data of households.
@@ -35,21 +38,45 @@ type Person struct {
 	Role Role
 }
 
-// Desk is what the console works at. Revisions are those in the journal; every change it makes is a register event.
+// Desk is what the console works at. Every change it makes is a register event in the name of who makes it; its errors are
+// shown to that person.
 type Desk interface {
-	// Live gives the active policy revision; not ok where there is none.
-	Live() (broker.Revision, bool)
-	// Files gives the files of a revision, path to content. The caller may not change them.
+	// Policy gives the life of the policy: what is and was in force, and what was proposed.
+	Policy() register.Policy
+	// Files gives the files of a revision that was proposed or in force, path to content. The caller may not change them.
 	Files(ctx context.Context, r broker.Revision) (map[string][]byte, error)
 	// Catalog reads the catalog that policy files hold.
 	Catalog(files map[string][]byte) (*broker.Catalog, error)
+	// Gateways gives what each gateway says of itself, by name.
+	Gateways(ctx context.Context) ([]Gateway, error)
+	// Officer gives the id of an officer, "" where it was erased.
+	Officer(ref register.OfficerRef) string
 	// Agencies and Agreements list what the register holds now.
 	Agencies() []broker.Agency
 	Agreements() []register.Agreement
-	// Policy gives the life of the policy: what was in force, and what was proposed.
-	Policy() register.Policy
-	// Gateways gives what each gateway says of itself, by name.
-	Gateways(ctx context.Context) ([]Gateway, error)
+	// Requests gives the recorded requests of a window.
+	Requests(ctx context.Context, since, until time.Time) iter.Seq2[workbench.Recorded, error]
+	// Report gives a kept report by its digest.
+	Report(ctx context.Context, h broker.Hash) (json.RawMessage, error)
+
+	// Submit proposes files, made on base, with what they were told, and gives the number of the proposal.
+	Submit(ctx context.Context, by Person, title string, base broker.Revision, files map[string][]byte, s Study) (int, error)
+	// Approve signs for a proposal with exactly its reports.
+	Approve(ctx context.Context, by Person, number int) error
+	// Activate makes an approved proposal the policy in force.
+	Activate(ctx context.Context, by Person, number int) error
+	// Stop is the emergency stop: every field is refused, at once.
+	Stop(ctx context.Context, by Person, reason string) error
+}
+
+// Study is what a draft was told before it was submitted.
+type Study struct {
+	Check      *workbench.CheckReport
+	Tests      *workbench.TestReport
+	Turns      *workbench.MutationReport
+	Difference *workbench.Difference
+	Guardrails *workbench.GuardrailReport
+	Impact     *workbench.ImpactReport
 }
 
 // Config is what a Console is made of. Desk, Dir and either Personas or OIDC must be set.

@@ -20,6 +20,8 @@ func TestRoles(t *testing.T) {
 		"POST /ontwerpen/:id/verplaats": authors, "GET /ontwerpen/:id/bestand": readers, "POST /ontwerpen/:id/bestand": authors,
 		"POST /ontwerpen/:id/toets": authors, "POST /ontwerpen/:id/opmaak": authors, "GET /ontwerpen/:id/woorden": authors,
 		"POST /ontwerpen/:id/toetsing": authors, "POST /ontwerpen/:id/toetsing/stop": authors, "GET /ontwerpen/:id/voortgang": readers,
+		"POST /ontwerpen/:id/indienen": authors, "GET /voorstel/:nummer": readers, "POST /voorstel/:nummer/goedkeuren": authors,
+		"POST /voorstel/:nummer/activeren": authors, "GET /noodstop": {p}, "POST /noodstop": {p},
 		"GET /matrix": readers, "POST /matrix": readers, "GET /matrix/voortgang": readers, "GET /matrix/bestand": readers,
 		"GET /geschiedenis": all, "GET /": all, "GET /beleid": readers, "GET /beleid/bestand": readers, "GET /catalogus": all, "GET /afspraken": readers,
 	}
@@ -43,7 +45,7 @@ func TestRoles(t *testing.T) {
 			continue
 		}
 		method, path, _ := strings.Cut(route, " ")
-		path = strings.NewReplacer(":id", "geen", ":number", "0").Replace(path)
+		path = strings.NewReplacer(":id", "geen", ":nummer", "99").Replace(path)
 		for who, v := range visitors {
 			var status int
 			if method == http.MethodGet {

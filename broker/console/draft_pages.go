@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/register"
 )
 
 // open reads a draft of the address with the files of its base and its own.
@@ -43,7 +44,7 @@ func (k *Console) draftRows(c *call) ([]draftRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	live, _ := k.cfg.Desk.Live()
+	live := k.cfg.Desk.Policy().Against()
 	var out []draftRow
 	for _, d := range list {
 		out = append(out, draftRow{d, c.person != nil && d.Author == c.person.ID, d.Base != live})
@@ -65,10 +66,31 @@ func (k *Console) makeDraft(c *call) error {
 	if err != nil {
 		return err
 	}
-	pad := c.r.PostFormValue("pad")
+	pad, back := c.r.PostFormValue("pad"), broker.Revision(c.r.PostFormValue("terug"))
+	changed := map[string]*string{}
+	if back != "" { // the way back: an earlier revision, on the one in force
+		if !slices.ContainsFunc(k.cfg.Desk.Policy().History, func(a register.Activation) bool { return a.Revision == back && !a.Stop }) {
+			return errNotFound
+		}
+		old, err := k.cfg.Desk.Files(c.r.Context(), back)
+		if err != nil {
+			return err
+		}
+		for _, f := range diffFiles(files, old) {
+			if content, there := old[f.Path]; there {
+				text := string(content)
+				changed[f.Path] = &text
+			} else {
+				changed[f.Path] = nil
+			}
+		}
+	}
 	title := strings.TrimSpace(c.r.PostFormValue("titel"))
 	if title == "" && pad != "" {
 		title = c.say("Wijziging van ", "Change of ") + pad
+	}
+	if back != "" {
+		title = c.say("Terug naar revisie ", "Back to revision ") + c.Short(back)
 	}
 	if title == "" || len(title) > 200 {
 		return mistake{"Geef het ontwerp een titel van hooguit 200 tekens: wat verandert u, en waarom?", "Give the draft a title of 200 characters at most: what do you change, and why?"}
@@ -80,7 +102,7 @@ func (k *Console) makeDraft(c *call) error {
 		return -1
 	}, random()))[:12]
 	if _, err := k.drafts.change(id, func(d *draft) error {
-		d.Title, d.Author, d.Base = title, c.person.ID, live
+		d.Title, d.Author, d.Base, d.Changed = title, c.person.ID, live, changed
 		return nil
 	}); err != nil {
 		return err
@@ -112,7 +134,7 @@ func (k *Console) serveDraft(c *call) error {
 	if err != nil {
 		return err
 	}
-	live, _ := k.cfg.Desk.Live()
+	live := k.cfg.Desk.Policy().Against()
 	v := draftView{draft: d, Own: d.Author == c.person.ID, Live: live, Outdated: d.Base != live, Revision: revisionOf(files),
 		Diff: diffFiles(base, files), Folders: c.folders(files, slices.Sorted(maps.Keys(files)))}
 	if v.Outdated {

@@ -14,10 +14,10 @@ import (
 	"github.com/schakel/schakel/broker/register"
 )
 
-// live gives the revision in force and its files.
+// live gives the revision in force and its files; during an emergency stop that which it took the place of.
 func (k *Console) live(ctx context.Context) (broker.Revision, map[string][]byte, error) {
-	r, ok := k.cfg.Desk.Live()
-	if !ok {
+	r := k.cfg.Desk.Policy().Against()
+	if r == "" {
 		return "", nil, mistake{"Er is nog geen beleid van kracht; `schakel init` activeert het eerste.", "No policy is in force yet; `schakel init` activates the first one."}
 	}
 	files, err := k.cfg.Desk.Files(ctx, r)
@@ -39,15 +39,18 @@ type fileLink struct{ Path, Name, Title string }
 func (c *call) folders(files map[string][]byte, paths []string) []folder {
 	var out []folder
 	for _, p := range paths {
-		dir := path.Dir(p)
-		if n := len(out); n == 0 || out[n-1].Name != dir {
-			i := slices.IndexFunc(out, func(f folder) bool { return f.Name == dir })
-			if i < 0 {
-				out = append(out, folder{Name: dir})
-			}
+		dir, name := path.Split(p)
+		if name == "data.json" { // each list of the catalog has a folder of its own: what tells them apart is its name
+			dir, name = path.Split(path.Clean(dir))
+			name += "/data.json"
 		}
+		dir = path.Clean(dir)
 		i := slices.IndexFunc(out, func(f folder) bool { return f.Name == dir })
-		out[i].Files = append(out[i].Files, fileLink{p, path.Base(p), c.titleOf(files[p])})
+		if i < 0 {
+			i = len(out)
+			out = append(out, folder{Name: dir})
+		}
+		out[i].Files = append(out[i].Files, fileLink{p, name, c.titleOf(files[p])})
 	}
 	return out
 }

@@ -2,7 +2,11 @@ package console_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"net/http/cookiejar"
@@ -11,11 +15,13 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/console"
 	"github.com/schakel/schakel/broker/decide"
 	"github.com/schakel/schakel/broker/register"
+	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/policies"
 )
 
@@ -23,9 +29,13 @@ import (
 type desk struct {
 	files map[string][]byte // of the policy in force
 	old   map[broker.Revision]map[string][]byte
+
+	proposals []register.Draft
+	steps     []string // that were taken
+	refuse    error    // what the register says to a step
 }
 
-func (d *desk) Live() (broker.Revision, bool) { return policies.Revision(d.files), true }
+func (d *desk) live() broker.Revision { return policies.Revision(d.files) }
 func (d *desk) Files(_ context.Context, r broker.Revision) (map[string][]byte, error) {
 	if files, ok := d.old[r]; ok {
 		return files, nil
@@ -59,8 +69,8 @@ func (d *desk) Agreements() []register.Agreement {
 }
 
 func (d *desk) Policy() register.Policy {
-	r, _ := d.Live()
-	p := register.Policy{Live: r}
+	r := d.live()
+	p := register.Policy{Live: r, Drafts: d.proposals}
 	for old := range d.old {
 		p.History = append(p.History, register.Activation{Revision: old})
 	}
@@ -68,8 +78,37 @@ func (d *desk) Policy() register.Policy {
 	return p
 }
 func (d *desk) Gateways(context.Context) ([]console.Gateway, error) {
-	r, _ := d.Live()
-	return []console.Gateway{{Name: "gw1", Serves: r}}, nil
+	return []console.Gateway{{Name: "gw1", Serves: d.live()}}, nil
+}
+func (d *desk) Officer(ref register.OfficerRef) string { return string(ref) }
+func (d *desk) Requests(context.Context, time.Time, time.Time) iter.Seq2[workbench.Recorded, error] {
+	return func(func(workbench.Recorded, error) bool) {}
+}
+func (d *desk) Report(_ context.Context, h broker.Hash) (json.RawMessage, error) {
+	return nil, errors.New("no report")
+}
+func (d *desk) Submit(_ context.Context, by console.Person, title string, base broker.Revision, files map[string][]byte, _ console.Study) (int, error) {
+	d.steps = append(d.steps, "submit "+by.ID)
+	d.propose(register.Draft{Title: title, Base: base, Revision: policies.Revision(files), Author: register.OfficerRef(by.ID)})
+	return len(d.proposals), nil
+}
+func (d *desk) Approve(_ context.Context, by console.Person, n int) error {
+	d.steps = append(d.steps, fmt.Sprintf("approve %d %s", n, by.ID))
+	return d.refuse
+}
+func (d *desk) Activate(_ context.Context, by console.Person, n int) error {
+	d.steps = append(d.steps, fmt.Sprintf("activate %d %s", n, by.ID))
+	return d.refuse
+}
+func (d *desk) Stop(_ context.Context, by console.Person, reason string) error {
+	d.steps = append(d.steps, "stop "+by.ID+" "+reason)
+	return d.refuse
+}
+
+// propose puts a proposal in the register that waits for a privacy officer.
+func (d *desk) propose(p register.Draft) {
+	p.Number, p.State, p.WaitsFor = len(d.proposals)+1, register.StateChecked, []register.OfficerRole{register.RolePrivacyOfficer}
+	d.proposals = append(d.proposals, p)
 }
 
 func personas() []console.Person {

@@ -24,7 +24,7 @@ func matrixStep(files map[string][]byte) step {
 
 // liveMatrix finds the work on the matrix of the revision in force.
 func (k *Console) liveMatrix() (broker.Revision, *job) {
-	r, _ := k.cfg.Desk.Live()
+	r := k.cfg.Desk.Policy().Against()
 	return r, k.jobs.get("matrix/" + string(r))
 }
 

@@ -45,8 +45,12 @@ func (k *Console) serveOverview(c *call) error {
 func (c *call) queue(p register.Policy) []link {
 	var out []link
 	for _, d := range p.Drafts {
-		if slices.Contains(d.WaitsFor, register.OfficerRole(c.person.Role)) {
-			out = append(out, link{"/geschiedenis", c.say("Beoordelen: ", "To judge: ") + d.Title, false})
+		own := c.console.cfg.Desk.Officer(d.Author) == c.person.ID
+		if d.State == register.StateApproved && c.May(http.MethodPost, "/voorstel/:nummer/activeren") {
+			out = append(out, link{fmt.Sprintf("/voorstel/%d", d.Number), c.say("Activeren: ", "To activate: ") + d.Title, false})
+		}
+		if !own && slices.Contains(d.WaitsFor, register.OfficerRole(c.person.Role)) {
+			out = append(out, link{fmt.Sprintf("/voorstel/%d", d.Number), c.say("Beoordelen: ", "To judge: ") + d.Title, false})
 		}
 	}
 	return out

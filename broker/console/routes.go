@@ -58,6 +58,13 @@ func (k *Console) table() []route {
 		{post, "/ontwerpen/:id/toetsing", authors(), k.startChecks},
 		{post, "/ontwerpen/:id/toetsing/stop", authors(), k.stopChecks},
 		{get, "/ontwerpen/:id/voortgang", readers(), k.serveProgress},
+		{post, "/ontwerpen/:id/indienen", authors(), k.submitDraft},
+
+		{get, "/voorstel/:nummer", readers(), k.serveProposal},
+		{post, "/voorstel/:nummer/goedkeuren", authors(), k.approveProposal},
+		{post, "/voorstel/:nummer/activeren", authors(), k.activateProposal},
+		{get, "/noodstop", []Role{PrivacyOfficer}, k.serveStop},
+		{post, "/noodstop", []Role{PrivacyOfficer}, k.stopAll},
 	}
 }
 

@@ -13,10 +13,16 @@ import (
 
 // The questions that a draft is asked, in the order of the page.
 const (
-	askCheck = "check"
-	askTests = "tests"
-	askTurns = "turns"
+	askCheck  = "check"
+	askTests  = "tests"
+	askTurns  = "turns"
+	askDiffer = "difference"
+	askGuards = "guardrails"
+	askImpact = "impact"
 )
+
+// window is how far back recorded requests are decided again.
+const window = 90 * 24 * time.Hour
 
 // story is what is known of a draft: the answers there are, and how far the work on the others is.
 type story struct {
@@ -40,10 +46,34 @@ func (k *Console) story(base, draft broker.Revision) *story {
 
 // steps is the work: every question, the quick ones first.
 func (k *Console) steps(base, files map[string][]byte) []step {
+	var tell func(int, int)
+	explorer := workbench.NewExplorer(workbench.ExplorerConfig{Progress: func(done, of int) { tell(done, of) }})
 	return []step{
 		{askCheck, func(context.Context, func(int, int)) (any, error) { r := workbench.Check(files); return &r, nil }},
 		{askTests, func(ctx context.Context, _ func(int, int)) (any, error) {
 			r, err := workbench.Test(ctx, files)
+			return &r, err
+		}},
+		{askDiffer, func(ctx context.Context, progress func(int, int)) (any, error) {
+			tell = progress
+			r, err := explorer.Difference(ctx, base, files)
+			return &r, err
+		}},
+		{askGuards, func(ctx context.Context, progress func(int, int)) (any, error) {
+			tell = progress
+			r, err := explorer.Guardrails(ctx, files)
+			return &r, err
+		}},
+		{askMatrix, func(ctx context.Context, progress func(int, int)) (any, error) {
+			tell = progress
+			r, err := explorer.Matrix(ctx, files)
+			return &r, err
+		}},
+		{askImpact, func(ctx context.Context, progress func(int, int)) (any, error) {
+			now := k.cfg.Now()
+			r, err := workbench.Impact(ctx, workbench.ImpactConfig{Base: base, Draft: files, Since: now.Add(-window), Until: now,
+				Requests: k.cfg.Desk.Requests(ctx, now.Add(-window), now),
+				Progress: func(p workbench.ImpactProgress) { progress(p.Decided, p.Queries) }})
 			return &r, err
 		}},
 		{askTurns, func(ctx context.Context, _ func(int, int)) (any, error) {
@@ -67,6 +97,32 @@ func (s *story) Tests() *workbench.TestReport { return answer[workbench.TestRepo
 // Turns gives what no test noticed.
 func (s *story) Turns() *workbench.MutationReport {
 	return answer[workbench.MutationReport](s, askTurns)
+}
+
+// Difference gives the cells that change.
+func (s *story) Difference() *workbench.Difference { return answer[workbench.Difference](s, askDiffer) }
+
+// Guardrails gives which rules about rules are broken.
+func (s *story) Guardrails() *workbench.GuardrailReport {
+	return answer[workbench.GuardrailReport](s, askGuards)
+}
+
+// Matrix gives what the draft gives in every combination of facts.
+func (s *story) Matrix() *workbench.Matrix { return answer[workbench.Matrix](s, askMatrix) }
+
+// Impact gives what would have been different in the requests of the window.
+func (s *story) Impact() *workbench.ImpactReport { return answer[workbench.ImpactReport](s, askImpact) }
+
+// study gives all answers together, to be submitted.
+func (s *story) study() Study {
+	return Study{s.Check(), s.Tests(), s.Turns(), s.Difference(), s.Guardrails(), s.Impact()}
+}
+
+// Good tells whether every question has an answer, and none of them is in the way of approval.
+func (s *story) Good() bool {
+	t := s.study()
+	return t.Check != nil && t.Check.OK() && t.Tests != nil && t.Tests.OK() && t.Turns != nil && t.Turns.OK() &&
+		t.Difference != nil && t.Guardrails != nil && t.Guardrails.OK() && t.Impact != nil
 }
 
 func answer[T any](s *story, name string) *T {
@@ -200,6 +256,12 @@ func (c *call) Question(name string) string {
 		return c.say("klopt het?", "is it correct?")
 	case askTests:
 		return c.say("is het getest?", "is it tested?")
+	case askDiffer:
+		return c.say("wat verandert er?", "what changes?")
+	case askGuards:
+		return c.say("blijven de vangrails heel?", "do the guardrails hold?")
+	case askImpact:
+		return c.say("wie merkt het?", "who notices?")
 	case askMatrix:
 		return c.say("wie krijgt wat?", "who gets what?")
 	case askTurns:

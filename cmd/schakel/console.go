@@ -3,15 +3,23 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"iter"
 	"net"
+	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/console"
 	"github.com/schakel/schakel/broker/decide"
 	"github.com/schakel/schakel/broker/register"
+	"github.com/schakel/schakel/broker/workbench"
+	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/policies"
 )
 
@@ -76,7 +84,7 @@ func (c *consoleConfig) site(ctx context.Context) (*consoleSite, error) {
 
 // serveConsole runs the console until the server stops.
 func (s *server) serveConsole(site *consoleSite) error {
-	k, err := console.New(console.Config{Desk: &consoleDesk{desk: s.desk}, Dir: filepath.Join(s.cfg.dir, draftsFolder),
+	k, err := console.New(console.Config{Desk: &consoleDesk{desk: s.desk, append: appender(s.writer), dir: s.cfg.dir}, Dir: filepath.Join(s.cfg.dir, draftsFolder),
 		PublicURL: site.url, Personas: site.personas, OIDC: site.oidc, TLS: site.tls, Log: s.cfg.log})
 	if err != nil {
 		return err
@@ -84,21 +92,19 @@ func (s *server) serveConsole(site *consoleSite) error {
 	return k.Serve(s.background, site.listener)
 }
 
-// consoleDesk is what the console works at: the desk of the running gateway.
+// consoleDesk is what the console works at: the desk of the running gateway. Its changes are recorded in the gateway's own
+// stream.
 type consoleDesk struct {
 	*desk
-	mu    sync.Mutex
-	files map[broker.Revision]map[string][]byte // of revisions read lately; they never change
+	append register.Appender
+	dir    string // the data folder, for officers' keys
+	mu     sync.Mutex
+	files  map[broker.Revision]map[string][]byte // of revisions read lately; they never change
 }
 
-func (d *consoleDesk) Live() (broker.Revision, bool)    { return d.register.Revision() }
+func (d *consoleDesk) Policy() register.Policy          { return d.register.Policy() }
 func (d *consoleDesk) Agencies() []broker.Agency        { return d.register.Agencies() }
 func (d *consoleDesk) Agreements() []register.Agreement { return d.register.Agreements() }
-
-func (d *consoleDesk) Policy() register.Policy { return d.register.Policy() }
-
-// Gateways is empty until gateways say what they serve.
-func (d *consoleDesk) Gateways(context.Context) ([]console.Gateway, error) { return nil, nil }
 
 func (d *consoleDesk) Files(ctx context.Context, r broker.Revision) (map[string][]byte, error) {
 	d.mu.Lock()
@@ -106,11 +112,7 @@ func (d *consoleDesk) Files(ctx context.Context, r broker.Revision) (map[string]
 	if files, ok := d.files[r]; ok {
 		return files, nil
 	}
-	bundle, err := d.store.Blob(ctx, string(r))
-	if err != nil {
-		return nil, err
-	}
-	files, err := policies.Unbundle(bundle)
+	files, err := d.revisionFiles(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -127,4 +129,77 @@ func (d *consoleDesk) Catalog(files map[string][]byte) (*broker.Catalog, error) 
 		return nil, err
 	}
 	return source.Catalog, nil
+}
+
+// Gateways gives the notes that gateways leave of themselves.
+func (d *consoleDesk) Gateways(ctx context.Context) ([]console.Gateway, error) {
+	list, err := d.gateways(ctx)
+	var out []console.Gateway
+	for _, g := range list {
+		out = append(out, console.Gateway{Name: g.Writer, Serves: g.Serves, Time: g.Time, Silent: g.Silent, Ended: g.Ended, Problem: g.Problem})
+	}
+	return out, err
+}
+
+func (d *consoleDesk) Officer(ref register.OfficerRef) string {
+	o, _ := d.register.Officer(ref)
+	return string(o.ID)
+}
+
+func (d *consoleDesk) Requests(ctx context.Context, since, until time.Time) iter.Seq2[workbench.Recorded, error] {
+	return recorded(ctx, d.store, d.ring, since, until)
+}
+
+func (d *consoleDesk) Report(ctx context.Context, h broker.Hash) (json.RawMessage, error) {
+	return d.readReport(ctx, h)
+}
+
+// signer finds the key of an officer who is signed in. It is there in the demo, and where an organisation puts its
+// officers' keys on the machine of the console; others sign with the command.
+func (d *consoleDesk) signer(by console.Person) (keys.Signer, error) {
+	known := slices.ContainsFunc(d.register.Officers(), func(o register.Officer) bool {
+		return string(o.ID) == by.ID && string(o.Role) == string(by.Role) && !o.Suspended
+	})
+	if !known || filepath.Base(by.ID) != by.ID {
+		return keys.Signer{}, fmt.Errorf("the register has no officer %q with the role %s; `schakel register officer add` makes one", by.ID, by.Role)
+	}
+	signer, err := (&officerKey{id: by.ID}).signer(d.dir)
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("your key is not on this machine: sign with `schakel policy … --officer %s --key FILE`", by.ID)
+	}
+	return signer, err
+}
+
+// Submit proposes a draft with the reports that the console made of it.
+func (d *consoleDesk) Submit(ctx context.Context, by console.Person, title string, base broker.Revision, files map[string][]byte, s console.Study) (int, error) {
+	signer, err := d.signer(by)
+	if err != nil {
+		return 0, err
+	}
+	old, err := d.Files(ctx, d.register.Policy().Against())
+	if err != nil {
+		return 0, err
+	}
+	return d.submit(ctx, d.append, by.ID, signer, title, base, files, study{Revision: policies.Revision(files), Against: policies.Revision(old),
+		Changed: policies.Changed(old, files), Check: *s.Check, Tests: &testsAndMutants{*s.Tests, s.Turns}, Impact: s.Impact})
+}
+
+func (d *consoleDesk) Approve(ctx context.Context, by console.Person, n int) error {
+	signer, err := d.signer(by)
+	if err != nil {
+		return err
+	}
+	return d.approve(ctx, d.append, n, by.ID, signer)
+}
+
+func (d *consoleDesk) Activate(ctx context.Context, by console.Person, n int) error {
+	return d.activate(ctx, d.append, n, by.ID)
+}
+
+func (d *consoleDesk) Stop(ctx context.Context, by console.Person, reason string) error {
+	signer, err := d.signer(by)
+	if err != nil {
+		return err
+	}
+	return d.stop(ctx, d.append, by.ID, signer, reason)
 }

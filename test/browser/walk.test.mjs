@@ -15,6 +15,7 @@ const pages = [
   ["matrix-leeg", "/matrix"],
   ["catalogus", "/catalogus"],
   ["afspraken", "/afspraken"],
+  ["noodstop", "/noodstop"],
   ["geschiedenis", "/geschiedenis"],
   ["toegankelijkheid", "/toegankelijkheid"],
   ["fout", "/bestaat-niet"],
