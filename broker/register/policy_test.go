@@ -170,6 +170,7 @@ func TestPolicyStepsRefused(t *testing.T) {
 		"key of another":     {nil, AddOfficer{ref("nieuw"), RolePrivacyOfficer, keyOf(petra)}, "another officer has this key"},
 		"role of no officer": {nil, AddOfficer{ref("nieuw"), "wethouder", keyOf("nieuw")}, "privacy-officer"},
 		"suspended returns":  {[]Command{SuspendOfficer{ref(petra)}}, AddOfficer{ref(petra), RolePrivacyOfficer, keyOf("nieuw")}, "under another id"},
+		"suspended twice":    {[]Command{SuspendOfficer{ref(petra)}}, SuspendOfficer{ref(petra)}, "suspended already"},
 		"name of another":    {nil, NameOfficer{ref(petra), pieter}, "not of this officer"},
 	} {
 		t.Run(name, func(t *testing.T) {

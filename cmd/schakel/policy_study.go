@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/decide"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/policies"
@@ -24,9 +26,16 @@ type study struct {
 	Changed  []string        `json:"changed"`
 	Blocked  []string        `json:"blocked"` // why it can't go on; empty: it can
 
-	Check  workbench.CheckReport   `json:"check"`
-	Tests  *testsAndMutants        `json:"tests,omitempty"`
-	Impact *workbench.ImpactReport `json:"impact,omitempty"`
+	Check      workbench.CheckReport   `json:"check"`
+	Tests      *testsAndMutants        `json:"tests,omitempty"`
+	Difference *comparison             `json:"difference,omitempty"`
+	Impact     *workbench.ImpactReport `json:"impact,omitempty"`
+}
+
+// comparison is what a draft gives more, less or otherwise in every combination, and whether a guardrail is broken.
+type comparison struct {
+	workbench.Difference
+	Guardrails workbench.GuardrailReport `json:"guardrails"`
 }
 
 type testsAndMutants struct {
@@ -70,6 +79,21 @@ func look(ctx context.Context, in studied) (study, error) {
 	if s.Tests.Mutation = &mutation; !mutation.OK() {
 		block("no test notices when %d conditions are turned round; `schakel policy test FOLDER` shows them", len(mutation.Survived))
 	}
+	in.progress("difference")
+	explorer := workbench.NewExplorer(workbench.ExplorerConfig{})
+	difference, err := explorer.Difference(ctx, in.base, in.draft)
+	if err != nil {
+		return s, err
+	}
+	in.progress("guardrails")
+	guardrails, err := explorer.Guardrails(ctx, in.draft)
+	if err != nil {
+		return s, err
+	}
+	if !guardrails.OK() {
+		block("%d guardrails broken (%d there are); `schakel policy guardrails FOLDER` shows each with a query", len(guardrails.Broken), len(guardrails.Guardrails))
+	}
+	s.Difference = &comparison{difference, guardrails}
 	in.progress("impact")
 	impact, err := workbench.Impact(ctx, workbench.ImpactConfig{Base: in.base, Draft: in.draft, Requests: in.requests, Since: in.since, Until: in.until})
 	if err != nil {
@@ -80,7 +104,21 @@ func look(ctx context.Context, in studied) (study, error) {
 }
 
 // widens gives what holders would give more of, in the register's words.
-func (s study) widens(map[string][]byte) ([]register.Widening, error) { return nil, nil }
+func (s study) widens(draft map[string][]byte) ([]register.Widening, error) {
+	if s.Difference == nil || len(s.Difference.Widens) == 0 {
+		return nil, nil
+	}
+	source, err := decide.Read(draft)
+	if err != nil {
+		return nil, err
+	}
+	var out []register.Widening
+	for _, w := range s.Difference.Widens {
+		info, _ := source.Catalog.Field(w.Field)
+		out = append(out, register.Widening{Field: w.Field, Domain: info.Domain, Kinds: slices.Clone(w.Holders)})
+	}
+	return out, nil
+}
 
 // keepReports stores each report under its digest.
 func (d *desk) keepReports(ctx context.Context, s study) (register.Reports, error) {
@@ -89,7 +127,7 @@ func (d *desk) keepReports(ctx context.Context, s study) (register.Reports, erro
 		report any
 		there  bool
 		to     *broker.Hash
-	}{{s.Tests, s.Tests != nil, &out.Tests}, {s.Impact, s.Impact != nil, &out.Impact}} {
+	}{{s.Tests, s.Tests != nil, &out.Tests}, {s.Difference, s.Difference != nil, &out.Difference}, {s.Impact, s.Impact != nil, &out.Impact}} {
 		if !r.there {
 			continue
 		}

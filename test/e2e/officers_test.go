@@ -15,14 +15,15 @@ import (
 type officers struct {
 	desk             *registrar
 	author, approver keys.Signer
+	ids              [2]register.OfficerID // of author and approver
 }
 
 // newOfficers adds them to the register.
 func newOfficers(t testing.TB, desk *registrar) *officers {
 	t.Helper()
-	o := &officers{desk: desk}
+	o := &officers{desk: desk, ids: [2]register.OfficerID{"schrijver", "collega"}}
 	var commands []register.Command
-	for id, signer := range map[register.OfficerID]*keys.Signer{"schrijver": &o.author, "collega": &o.approver} {
+	for id, signer := range map[register.OfficerID]*keys.Signer{o.ids[0]: &o.author, o.ids[1]: &o.approver} {
 		public, private, err := keys.NewAgencyKey(keys.EdDSA)
 		if err == nil {
 			*signer, err = keys.ParseSigner(private)
@@ -46,9 +47,9 @@ func (o *officers) activate(t testing.TB, revision broker.Revision) []register.C
 	p := o.desk.register.Policy()
 	reports := register.Reports{Tests: sha256.Sum256([]byte("a report"))}
 	draft := register.DraftPolicy{Draft: p.Next(), Revision: revision, Base: p.Live, Title: "proef", Rules: true,
-		Author: o.desk.register.OfficerRef("schrijver")}
+		Author: o.desk.register.OfficerRef(o.ids[0])}
 	approve := register.ApprovePolicy{Draft: draft.Draft, Revision: revision, Base: p.Live, Reports: reports,
-		Approver: o.desk.register.OfficerRef("collega")}
+		Approver: o.desk.register.OfficerRef(o.ids[1])}
 	var err error
 	if draft.Signature, err = seal.SignPolicyStep(o.author, seal.PolicyDrafted, draft.Payload()); err == nil {
 		approve.Signature, err = seal.SignPolicyStep(o.approver, seal.PolicyApproved, approve.Payload())
