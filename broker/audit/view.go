@@ -17,10 +17,8 @@ type Viewed struct {
 }
 
 // View records that somebody looks at a recorded decision. It returns when that is durable: until then nothing of the
-// decision may be shown. Its errors are those of Append.
+// decision may be shown. Its errors are those of Append; the context bounds the wait.
 func (w *Writer) View(ctx context.Context, v Viewed, staff broker.Staff) error {
-	ctx, cancel := context.WithTimeout(ctx, w.cfg.Limit)
-	defer cancel()
 	if err := w.refusal(); err != nil {
 		return err
 	}

@@ -1,9 +1,11 @@
 package audit
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/journal"
@@ -26,7 +28,9 @@ func TestViewIsRecorded(t *testing.T) {
 		t.Error("a view by nobody, or of nothing, is recorded")
 	}
 	s.failWith(func(int, journal.Batch) (error, bool) { return errors.New("down"), false }) // it is added once that is over
-	if w.View(t.Context(), looked, broker.Staff{Worker: "o"}) == nil {
+	soon, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if w.View(soon, looked, broker.Staff{Worker: "o"}) == nil {
 		t.Error("a view that is not durable is acknowledged")
 	}
 	s.failWith(nil)

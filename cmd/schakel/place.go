@@ -250,6 +250,11 @@ func (w *where) change(ctx context.Context, commands ...register.Command) error 
 
 // work claims the stream of a kind of commands, when it is its turn, for as long as do takes.
 func (w *where) work(ctx context.Context, stream string, do func(*desk, register.Appender) error) error {
+	return w.write(ctx, stream, func(d *desk, writer *audit.Writer) error { return do(d, appender(writer)) })
+}
+
+// write is work for what is no change of the register.
+func (w *where) write(ctx context.Context, stream string, do func(*desk, *audit.Writer) error) error {
 	release, err := w.turn(ctx, stream)
 	if err != nil {
 		return err
@@ -268,7 +273,7 @@ func (w *where) work(ctx context.Context, stream string, do func(*desk, register
 	if err != nil {
 		return err
 	}
-	err = do(d, appender(writer))
+	err = do(d, writer)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	return errors.Join(err, writer.Close(ctx))

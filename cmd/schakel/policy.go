@@ -79,7 +79,7 @@ ships with Schakel when neither is named. The shipped policy is an example: a la
 	})
 	c.AddCommand(check, test, show)
 	c.AddCommand(newPolicyMatrix(w, &asJSON), newPolicyDiff(w, &asJSON), newPolicyGuardrails(w, &asJSON))
-	c.AddCommand(newPolicyImpact(w, &asJSON))
+	c.AddCommand(newPolicyImpact(w, &asJSON), newPolicyWhy(w, &asJSON))
 	c.AddCommand(newPolicyLife(w, &asJSON)...)
 	return c
 }

@@ -7,13 +7,13 @@ import (
 	"io"
 	"iter"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/workbench"
@@ -45,23 +45,23 @@ data, and no numbers under 10. Without the key ring it can't tell how many agenc
 				return err
 			}
 			defer func() { _ = store.Close() }()
+			var d *desk
 			ring, err := w.openRing()
 			if err != nil {
 				_, _ = fmt.Fprintln(c.ErrOrStderr(), "agencies and cases are not counted:", err)
-			}
-			cfg := workbench.ImpactConfig{Since: from, Until: to}
-			if cfg.Draft, err = keptPolicy(c.Context(), store, args[0]); err != nil {
+			} else if d, err = newDesk(c.Context(), store, ring); err != nil {
 				return err
 			}
-			switch {
-			case base != "":
-				cfg.Base, err = keptPolicy(c.Context(), store, base)
-			case ring == nil:
-				err = errors.New("the policy in force can't be found without the key ring: name a revision or folder with --base")
-			default:
-				cfg.Base, err = policyInForce(c.Context(), store, ring)
+			cfg := workbench.ImpactConfig{Since: from, Until: to}
+			if cfg.Draft, err = keptPolicy(c.Context(), store, d, args[0]); err != nil {
+				return err
 			}
-			if err != nil {
+			if base == "" {
+				if base, err = inForce(d); err != nil {
+					return err
+				}
+			}
+			if cfg.Base, err = keptPolicy(c.Context(), store, d, base); err != nil {
 				return err
 			}
 			cfg.Requests = recorded(c.Context(), store, ring, from, to)
@@ -103,34 +103,37 @@ func moment(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, &exitError{exitUsage, fmt.Errorf("%q is no time: write 90d, 12h, 2026-09-01 or 2026-09-01T12:00:00Z", text)}
 }
 
-// keptPolicy reads a policy from a folder, or a revision from the journal.
-func keptPolicy(ctx context.Context, store journal.Store, name string) (map[string][]byte, error) {
+// keptPolicy reads a policy from a folder, or a revision from the journal, signed or of a draft. Without a desk, so without
+// a key ring, signatures can't be verified, and drafts are not looked for.
+func keptPolicy(ctx context.Context, store journal.Store, d *desk, name string) (map[string][]byte, error) {
 	if _, err := os.Stat(name); err == nil {
 		return policyFolder(name)
 	}
-	if !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(name) {
+	var hash broker.Hash
+	if hash.UnmarshalText([]byte(name)) != nil {
 		return nil, &exitError{exitUsage, fmt.Errorf("%s is neither a folder nor a revision, which is 64 hex digits", name)}
 	}
-	bundle, err := store.Blob(ctx, name)
-	if errors.Is(err, journal.ErrAbsent) {
-		return nil, fmt.Errorf("revision %.12s is not in this journal; `schakel policy status` lists those that are", name)
+	if d != nil {
+		return d.revisionFiles(ctx, broker.Revision(name))
 	}
+	files, err := readBundle(ctx, store, name)
 	if err != nil {
 		return nil, fmt.Errorf("read policy revision %.12s: %w", name, err)
 	}
-	return policies.Unbundle(bundle)
+	delete(files, policies.Signatures)
+	return files, nil
 }
 
-func policyInForce(ctx context.Context, store journal.Store, ring *keys.Ring) (map[string][]byte, error) {
-	d, err := newDesk(ctx, store, ring)
-	if err != nil {
-		return nil, err
+// inForce names the revision in force.
+func inForce(d *desk) (string, error) {
+	if d == nil {
+		return "", errors.New("the policy in force can't be found without the key ring: name a revision or folder with --base")
 	}
 	r, ok := d.register.Revision()
 	if !ok {
-		return nil, errors.New("no policy is in force yet; `schakel init` activates the shipped one")
+		return "", errors.New("no policy is in force yet; `schakel init` activates the shipped one")
 	}
-	return keptPolicy(ctx, store, string(r))
+	return string(r), nil
 }
 
 // recorded gives the requests of the log to the workbench. Without a ring it does not tell who asked.

@@ -152,7 +152,7 @@ func (l *impactLog) event(t testing.TB, r *rand.Rand, at time.Time) loggedEvent 
 		Agreements: pick(r, domains, domains, domains[:3])}
 	e := loggedEvent{at: at, Event: broker.Event{Position: 1, Common: broker.Common{Policy: broker.PolicyRef{Revision: by, Engine: l.decider.Engine()}},
 		Staff: broker.Staff{Agency: broker.OIN(fmt.Sprintf("000000990000000%05d", r.IntN(14))), Worker: "w", Role: q.Role, Purpose: q.Purpose,
-			Case: broker.CaseID(fmt.Sprintf("zaak-%d", r.IntN(60))), Request: broker.RequestID(fmt.Sprintf("r-%d", at.Unix()))}}}
+			Case: broker.CaseID(fmt.Sprintf("zaak-%d", r.IntN(60))), Request: broker.RequestID(fmt.Sprintf("%08x-%04x-7000-8000-%012x", at.UnixMilli()>>16, at.UnixMilli()&0xffff, r.Uint64()>>16))}}}
 	add := func(subject broker.Subject, lookup broker.AgencyKind, queries ...broker.Query) {
 		s := broker.SubjectQueries{Subject: subject, Lookup: lookup}
 		for _, q := range queries {
