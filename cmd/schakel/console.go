@@ -180,8 +180,12 @@ func (d *consoleDesk) Submit(ctx context.Context, by console.Person, title strin
 	if err != nil {
 		return 0, err
 	}
+	if s.Check == nil || s.Tests == nil || s.Turns == nil || s.Difference == nil || s.Guardrails == nil || s.Impact == nil {
+		return 0, errors.New("submit policy: not every report of it is there yet; wait until they are")
+	}
 	return d.submit(ctx, d.append, by.ID, signer, title, base, files, study{Revision: policies.Revision(files), Against: policies.Revision(old),
-		Changed: policies.Changed(old, files), Check: *s.Check, Tests: &testsAndMutants{*s.Tests, s.Turns}, Impact: s.Impact})
+		Changed: policies.Changed(old, files), Check: *s.Check, Tests: &testsAndMutants{*s.Tests, s.Turns},
+		Difference: &comparison{*s.Difference, *s.Guardrails}, Impact: s.Impact})
 }
 
 func (d *consoleDesk) Approve(ctx context.Context, by console.Person, n int) error {
