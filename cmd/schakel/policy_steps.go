@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/seal"
+	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/policies"
 )
@@ -31,8 +33,8 @@ func against(p register.Policy, base broker.Revision) broker.Revision {
 
 // submit drafts a policy on a base, in the name of an officer, and says that it was checked. It gives the draft's number.
 func (d *desk) submit(ctx context.Context, a register.Appender, id string, signer keys.Signer, title string, base broker.Revision, files map[string][]byte, s study) (int, error) {
-	if len(s.Blocked) > 0 {
-		return 0, fmt.Errorf("submit policy: %s", strings.Join(s.Blocked, "; "))
+	if err := s.ready(files, against(d.register.Policy(), base)); err != nil {
+		return 0, fmt.Errorf("submit policy: %w", err)
 	}
 	if _, err := d.keepDraft(ctx, files); err != nil {
 		return 0, err
@@ -97,9 +99,29 @@ func (d *desk) matches(ctx context.Context, draft register.Draft) error {
 		if h == (broker.Hash{}) {
 			continue
 		}
-		if _, err := d.readReport(ctx, h); err != nil {
+		report, err := d.readReport(ctx, h)
+		if err != nil {
 			return err
 		}
+		if h == draft.Reports.Difference {
+			if err := sameWidening(report, draft.Widens); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sameWidening makes sure that the holders who are asked are those of the report.
+func sameWidening(report json.RawMessage, said []register.Widening) error {
+	var c struct{ Widens []workbench.Widening }
+	if err := json.Unmarshal(report, &c); err != nil {
+		return fmt.Errorf("read difference: %w", err)
+	}
+	if !slices.EqualFunc(c.Widens, said, func(a workbench.Widening, b register.Widening) bool {
+		return a.Field == b.Field && slices.Equal(a.Holders, b.Kinds)
+	}) {
+		return errors.New("it widens other fields than its author said; have it submitted again")
 	}
 	return nil
 }

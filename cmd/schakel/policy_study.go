@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/schakel/schakel/broker"
@@ -101,6 +103,24 @@ func look(ctx context.Context, in studied) (study, error) {
 	}
 	s.Impact = &impact
 	return s, nil
+}
+
+// ready tells why these files can't be proposed with this study: one that is not about them, that is not whole, or in which
+// something failed.
+func (s study) ready(files map[string][]byte, against broker.Revision) error {
+	switch {
+	case len(s.Blocked) > 0:
+		return errors.New(strings.Join(s.Blocked, "; "))
+	case s.Tests == nil || s.Tests.Mutation == nil || s.Difference == nil || s.Impact == nil:
+		return errors.New("not every report of it was made")
+	case s.Revision != policies.Revision(files) || s.Difference.Difference.Draft != s.Revision || s.Difference.Guardrails.Revision != s.Revision:
+		return errors.New("its reports are about another policy; make them again")
+	case s.Against != against || s.Difference.Live != against:
+		return errors.New("its reports compare it with another revision than its base; make them again")
+	case !s.Check.OK() || !s.Tests.OK() || !s.Tests.Mutation.OK() || !s.Difference.Guardrails.OK():
+		return errors.New("something failed in its reports; mend that first")
+	}
+	return nil
 }
 
 // widens gives what holders would give more of, in the register's words.
