@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"strings"
 	"testing"
 
 	"github.com/schakel/schakel/broker"
@@ -91,5 +92,30 @@ func TestCount(t *testing.T) {
 		if json.Unmarshal([]byte(wrong), &back) == nil {
 			t.Errorf("%s is read", wrong)
 		}
+	}
+}
+
+// TestImpactOfALookup: what a holder is asked by goes to the holder, so that the agency that asks is not counted.
+func TestImpactOfALookup(t *testing.T) {
+	draft := policies.Files()
+	const settings = "schakel/settings/data.json"
+	draft[settings] = []byte(strings.Replace(string(draft[settings]), "\"never\": [\n", "\"never\": [\n    \"persoon.geboorte.datum\",\n", 1))
+	q := broker.Query{V: broker.QueryVersion, Agency: broker.QueryAgency{Kind: "woningcorporatie"}, Role: broker.RoleHolder, Purpose: "ontruiming-voorkomen",
+		Relation:   broker.Relation{Case: broker.CaseAgency, Municipality: broker.MunicipalitySame},
+		Subject:    broker.QuerySubject{Kind: broker.SubjectPerson, Age: broker.Age18Plus},
+		Agreements: []broker.Domain{"persoon"}, Fields: []broker.Field{"persoon.geboorte.datum"}}.Canonical()
+	var asked []workbench.Recorded
+	for i := range 12 {
+		r := recordedOnce(q, "{}")
+		r.Revisions[0], r.Subjects[0].Lookup = "0", true
+		r.Agency, r.Case = string(rune('a'+i)), string(rune('a'+i))
+		asked = append(asked, r)
+	}
+	got, err := workbench.Impact(context.Background(), workbench.ImpactConfig{Base: policies.Files(), Draft: draft, Requests: each(asked...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Changes) != 1 || got.Changes[0].Requests != 12 || got.Changes[0].Cases != 12 || got.Changes[0].Agencies != 0 {
+		t.Errorf("got %+v", got)
 	}
 }
