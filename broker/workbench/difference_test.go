@@ -12,6 +12,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/workbench"
+	"github.com/schakel/schakel/policies"
 )
 
 // A planted change is found, whole and nothing else, with a query that shows it and the right judgement on whether a
@@ -95,5 +96,37 @@ func TestDifferenceOfCatalogs(t *testing.T) {
 	}
 	if len(back.Changes) != len(d.Changes) || len(back.Widens) != 0 || back.Changes[0].Kind != workbench.ChangeLost {
 		t.Errorf("got %+v, widens %+v", back.Changes, back.Widens)
+	}
+}
+
+// An emergency stop takes everything away, and going back gives it again.
+func TestDifferenceOfStop(t *testing.T) {
+	x := workbench.NewExplorer(workbench.ExplorerConfig{})
+	live := fewer(t)
+	stop, err := policies.DenyAll(live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := x.Matrix(context.Background(), live)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		from, to map[string][]byte
+		kind     workbench.ChangeKind
+		widens   int
+	}{{live, stop, workbench.ChangeLost, 0}, {stop, live, workbench.ChangeGained, 2}} {
+		d, err := x.Difference(context.Background(), tt.from, tt.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(d.Changes) < len(m.Cells) || len(d.Widens) != tt.widens {
+			t.Errorf("%d changes, widens %v", len(d.Changes), d.Widens)
+		}
+		for _, c := range d.Changes {
+			if c.Kind != tt.kind {
+				t.Errorf("got %+v", c)
+			}
+		}
 	}
 }

@@ -138,20 +138,24 @@ func (x *Explorer) explore(ctx context.Context, revision broker.Revision, p *pro
 	e := &explored{revision: revision, space: s, catalog: p.source.Catalog, program: p}
 	roles, purposes := len(s.dims[dimRole].values), len(s.dims[dimPurpose].values)
 	var known, unknown []int
+	nothing := givesNothing(p.source)
 	for i, f := range s.fields {
-		if _, ok := e.catalog.Field(f.Path); ok {
+		if _, ok := e.catalog.Field(f.Path); ok && !nothing {
 			known = append(known, i)
 		} else {
 			unknown = append(unknown, i)
 		}
 	}
-	if len(unknown) > 0 { // fields of another policy: this one gives them to nobody
+	if len(unknown) > 0 { // fields of another policy, or a stop: given to nobody
 		e.leaves = append(e.leaves, leaf{region: region{s.all(), unknown}})
 	}
 	var mu sync.Mutex
 	done, failed := 0, error(nil)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if len(known) == 0 {
+		roles = 0
+	}
 	parallel(ctx, roles*purposes, func(i int) {
 		w, err := newWalker(ctx, p, s, givenRule)
 		if err == nil {

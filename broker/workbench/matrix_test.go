@@ -75,6 +75,9 @@ func TestExploreRefuses(t *testing.T) {
 		"an object":         {"schakel/field.rego", `special if input.field.class == "bijzonder"`, `special if count(input.relation) == 0`, "as a whole"},
 		"a set, counted":    {"schakel/field.rego", `agreement if input.field.domain in input.agreements`, `agreement if count(input.agreements) > 3`, "more than"},
 		"other entry":       {"schakel/access.rego", `"agency": input.agency,`, `"agency": {"kind": "gemeente", "mandates": ["wgs"]},`, "question"},
+		"other import":      {"schakel/answer.rego", "import data.schakel.reasons", "import data.schakel.grants as reasons", "found"},
+		"no entry":          {"schakel/access.rego", "decided[path] := found if {", "decides[path] := found if {", "decide"},
+		"a rule from afar":  {"schakel/law/ggz.rego", "package schakel.law.ggz\n", "package schakel\n\naccess.decided[path] := 1 if some path in input.fields\n", "access.decided"},
 		"other way to give": {"schakel/answer.rego", "	given\n", "	not given\n", "found"},
 	} {
 		t.Run(name, func(t *testing.T) {
