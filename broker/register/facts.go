@@ -177,7 +177,11 @@ func (f *caseFile) household(recipient broker.OIN, purpose broker.Purpose, now t
 		if c.Recipient != recipient || !slices.Contains(c.Purposes, purpose) || !covers(c.From, c.Until, day) {
 			continue
 		}
-		p := &out[f.member(packBSN(c.Person))]
+		i := f.member(packBSN(c.Person))
+		if i < 0 { // no command gives consent for somebody else, but an entry might: it counts for nobody
+			continue
+		}
+		p := &out[i]
 		if c.Kind == KindRelease {
 			p.Release = addTo(p.Release, c.Domain)
 		} else {
