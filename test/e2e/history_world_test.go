@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/decide"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/seal"
+	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/policies"
 )
 
@@ -76,6 +78,21 @@ func (h *histories) policies(t *testing.T) {
 	h.policy[1] = policies.Revision(files)
 	if h.policy[0] == h.policy[1] {
 		t.Fatal("the second policy is the first")
+	}
+	signer, err := h.w.openRing(t).Signer(keys.Approvals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := decide.BundleContent(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := seal.SignBundle(signer, content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files, err = decide.WithSignature(files, signature); err != nil {
+		t.Fatal(err)
 	}
 	bundle, err := policies.Bundle(files)
 	if err == nil {
