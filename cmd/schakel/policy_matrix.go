@@ -7,7 +7,6 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/workbench"
-	"github.com/schakel/schakel/policies"
 )
 
 // newPolicyMatrix makes `policy matrix`.
@@ -116,9 +115,5 @@ func (w *where) policyNamed(c *cobra.Command, args []string) (map[string][]byte,
 		return nil, err
 	}
 	defer func() { _ = d.store.Close() }()
-	bundle, err := d.store.Blob(c.Context(), args[0])
-	if err != nil {
-		return nil, fmt.Errorf("read policy revision %.12s: %w", args[0], err)
-	}
-	return policies.Unbundle(bundle)
+	return d.revisionFiles(c.Context(), broker.Revision(args[0]))
 }
