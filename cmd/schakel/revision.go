@@ -104,7 +104,11 @@ func (d *desk) revisionFiles(ctx context.Context, r broker.Revision) (map[string
 	if !errors.Is(err, journal.ErrAbsent) {
 		return files, err
 	}
-	if files, err = readBundle(ctx, d.store, draftPrefix+string(r)); err != nil {
+	files, err = readBundle(ctx, d.store, draftPrefix+string(r))
+	switch {
+	case errors.Is(err, journal.ErrAbsent):
+		return nil, fmt.Errorf("read policy revision %.12s: none is kept by this name; `schakel policy status` lists those there are: %w", r, err)
+	case err != nil:
 		return nil, fmt.Errorf("read policy revision %.12s: %w", r, err)
 	}
 	if policies.Revision(files) != r {
