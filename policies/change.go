@@ -31,6 +31,41 @@ func Changed(from, to map[string][]byte) []string {
 	return out
 }
 
+// Rebased is what becomes of a draft when the policy that it was made on is no longer live.
+type Rebased struct {
+	// Files are those of the live policy with the draft's changes on it; nil where Both names any.
+	Files map[string][]byte
+	// Underneath are the files that changed between the draft's base and the live policy, sorted.
+	Underneath []string
+	// Both are the files that the live policy and the draft each changed in their own way, sorted. Which of the two is
+	// right is for a person to say, so none is kept silently.
+	Both []string
+}
+
+// Rebase puts what a draft changed of its base on the live policy. A file is taken whole: where only one side added,
+// changed or removed it, or both did the same, that holds; where they differ it is one of Both. Signatures are left out.
+func Rebase(base, draft, live map[string][]byte) Rebased {
+	r := Rebased{Files: maps.Clone(live), Underneath: Changed(base, live)}
+	delete(r.Files, Signatures)
+	for _, name := range Changed(base, draft) {
+		own, there := draft[name]
+		now, still := live[name]
+		switch same := there == still && bytes.Equal(own, now); {
+		case same:
+		case slices.Contains(r.Underneath, name):
+			r.Both = append(r.Both, name)
+		case there:
+			r.Files[name] = own
+		default:
+			delete(r.Files, name)
+		}
+	}
+	if len(r.Both) > 0 {
+		r.Files = nil
+	}
+	return r
+}
+
 // Part tells what a change of these files is about: rules, guardrails, or both.
 func Part(changed []string) (rules, guardrails bool) {
 	for _, name := range changed {
