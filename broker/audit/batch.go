@@ -26,6 +26,7 @@ func (w *Writer) run() {
 	for {
 		select {
 		case <-check.C:
+			w.setSealErr(nil) // where no request comes any more, none would find out that keys can be kept again
 			if !w.check() {
 				return
 			}
@@ -44,6 +45,7 @@ func (w *Writer) run() {
 				}
 				w.carry = it
 			case <-check.C:
+				w.setSealErr(nil)
 				if !w.check() {
 					return
 				}
@@ -253,6 +255,7 @@ func (w *Writer) attempt(ctx context.Context, b journal.Batch) (journal.Outcome,
 // check looks at the store each minute and when in doubt, with no append in flight. It returns when all is well, or false when the writer
 // must end.
 func (w *Writer) check() bool {
+	found := false
 	for wait := firstBackoff; ; wait = min(2*wait, lastBackoff) {
 		err := w.checkStore(w.ctx)
 		if err == nil {
@@ -267,8 +270,12 @@ func (w *Writer) check() bool {
 		}
 		w.setTrouble(err)
 		if err == nil {
+			if found {
+				w.setSealErr(nil) // that was why, and it is over
+			}
 			return true
 		}
+		found = true
 		if !pause(w.ctx, wait) {
 			return false
 		}
@@ -315,6 +322,13 @@ func (w *Writer) setTrouble(err error) {
 		t.since = w.trouble.since
 	}
 	w.trouble = t
+}
+
+// setSealErr notes that the vault could not keep a key; nil when it can.
+func (w *Writer) setSealErr(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sealErr = err
 }
 
 func answer(items []*item, r result) {

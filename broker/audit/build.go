@@ -170,8 +170,11 @@ func (w *Writer) seal(ctx context.Context, plains []keys.Plain) ([]keys.Part, er
 		case w.doubt <- struct{}{}:
 		default:
 		}
-		return nil, unavailable(codeJournal, fmt.Errorf("encrypt parts: %w", err))
+		err = unavailable(codeJournal, fmt.Errorf("encrypt parts: %w", err))
+		w.setSealErr(err)
+		return nil, err
 	}
+	w.setSealErr(nil)
 	return parts, nil
 }
 

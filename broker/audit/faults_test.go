@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/keys"
 )
@@ -266,6 +267,44 @@ func TestUnsafeForKeys(t *testing.T) {
 		}
 		if _, err := w.Append(t.Context(), disclosureEvent(2)); err != nil {
 			t.Error(err)
+		}
+		mustClose(t, w)
+		wantWhole(t, s)
+	})
+}
+
+// TestNoRoomForKeys: a store that can be read, and takes no new data keys. The writer is not healthy until a key was kept
+// again, or until the next look where nobody asks.
+func TestNoRoomForKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		var full atomic.Bool
+		c := config(s, "gw", &storeView{s: s})
+		c.Vault = newVault(guardedKeys{s, func() error {
+			if full.Load() {
+				return errors.New("no room")
+			}
+			return nil
+		}})
+		w := open(t, c)
+		for n := 1; n <= 2; n++ {
+			full.Store(true)
+			e := disclosureEvent(n)
+			e.Subjects[0].BSN = []broker.BSN{"999990032", "999990044"}[n-1] // nobody has a key yet
+			_, err := w.Append(t.Context(), e)
+			wantCode(t, err, "journal-unavailable")
+			time.Sleep(time.Second)
+			wantCode(t, w.Healthy(), "journal-unavailable")
+			full.Store(false)
+			err = nil
+			if n == 1 {
+				_, err = w.Append(t.Context(), e)
+			} else {
+				time.Sleep(checkEvery)
+			}
+			if healthy := w.Healthy(); err != nil || healthy != nil {
+				t.Errorf("with room again, %d: %v, %v", n, err, healthy)
+			}
 		}
 		mustClose(t, w)
 		wantWhole(t, s)

@@ -82,7 +82,8 @@ type Writer struct {
 	pending journal.Head // of the batch whose outcome is not known yet, if there is one
 	trouble *trouble
 	headErr error
-	stopped bool // the stop event is durable
+	sealErr error // the vault could not keep a new key last time: what can be read may be impossible to write
+	stopped bool  // the stop event is durable
 
 	carry *item // taken from the queue, did not fit; the batcher's own
 }
@@ -208,7 +209,7 @@ func (w *Writer) Healthy() error {
 	if w.trouble != nil {
 		return unavailable(w.trouble.code, w.trouble.err)
 	}
-	return w.headErr
+	return errors.Join(w.sealErr, w.headErr)
 }
 
 // Head is the last acknowledged head of the stream.
