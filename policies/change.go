@@ -66,7 +66,8 @@ func Rebase(base, draft, live map[string][]byte) Rebased {
 	return r
 }
 
-// Part tells what a change of these files is about: rules, guardrails, or both.
+// Part tells what a change of these files is about: rules, guardrails, or both. No change at all, which is the way back from
+// an emergency stop to what it stopped, is about rules.
 func Part(changed []string) (rules, guardrails bool) {
 	for _, name := range changed {
 		if strings.HasPrefix(name, GuardrailsFolder) {
@@ -75,7 +76,7 @@ func Part(changed []string) (rules, guardrails bool) {
 			rules = true
 		}
 	}
-	return rules, guardrails
+	return rules || !guardrails, guardrails
 }
 
 // denied is all the Rego of an emergency stop.

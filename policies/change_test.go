@@ -144,7 +144,7 @@ func TestChanged(t *testing.T) {
 	for _, tt := range []struct {
 		changed           []string
 		rules, guardrails bool
-	}{{got, true, true}, {got[2:], false, true}, {got[:1], true, false}, {nil, false, false}, {[]string{"schakel/guardrails.rego"}, true, false}} {
+	}{{got, true, true}, {got[2:], false, true}, {got[:1], true, false}, {nil, true, false}, {[]string{"schakel/guardrails.rego"}, true, false}} {
 		if r, g := policies.Part(tt.changed); r != tt.rules || g != tt.guardrails {
 			t.Errorf("%v: rules %v, guardrails %v", tt.changed, r, g)
 		}

@@ -46,8 +46,8 @@ func (c ApprovePolicy) fits(e env) (*Officer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if author := e.officers.get(d.Author); author != nil && sameKey(author.Key, o.Key) {
-		return nil, errors.New("the approver has the author's key; ask a colleague")
+	if e.signed(d.kind(), []json.RawMessage{o.Key}, d.Payload(), d.Signature) == nil { // keys change hands; this one is what counts
+		return nil, errors.New("the approver has the key that signed the draft; ask a colleague")
 	}
 	if !slices.Contains(e.waitsFor(d), o.Role) {
 		return nil, fmt.Errorf("a %s approved it already", o.Role)

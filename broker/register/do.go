@@ -39,6 +39,15 @@ func (r *Register) Do(ctx context.Context, a Appender, op Operator, c Command) e
 	return r.DoAll(ctx, a, op, []Command{c})
 }
 
+// Would tells why a change could not be made as the view is now; it makes none.
+func (r *Register) Would(c Command) error {
+	_, _, err := r.plan([]Command{c})
+	if stopped := (*StoppedError)(nil); errors.As(err, &stopped) {
+		return stopped.Err
+	}
+	return err
+}
+
 // StoppedError tells where DoAll stopped.
 type StoppedError struct {
 	// Made is how many commands were made, from the first; Of is how many there were.

@@ -113,6 +113,11 @@ func TestPolicyStepsRefused(t *testing.T) {
 	personal := stop(revision, second)
 	personal.Reason = "het ging mis bij " + bsns[0].Reveal()
 
+	rekeyed := approve(1, revision, second, petra)
+	rekeyed.Signature = signedWith("policy.approved", keyOf("nieuw"), rekeyed.Payload())
+	byAuthorsKey := approve(1, revision, second, pieter)
+	byAuthorsKey.Signature = signedWith("policy.approved", keyOf(petra), byAuthorsKey.Payload())
+
 	draft := []Command{drafted(1, revision, second, petra, nil)}
 	ready := append(slices.Clone(draft), checked(1, revision, second))
 	widens := append(slices.Clone(draft), AddKey{verhuurT, broker.AgencyKey{ID: "v1", JWK: verhuurKey}}, agreed("h1", verhuurT, "huur"),
@@ -124,7 +129,10 @@ func TestPolicyStepsRefused(t *testing.T) {
 		step   Command
 		want   string
 	}{
-		"author approves":         {ready, approve(1, revision, second, petra), "ask a colleague"},
+		"author approves":      {ready, approve(1, revision, second, petra), "who wrote a draft"},
+		"author has a new key": {append(slices.Clone(ready), AddOfficer{ref(petra), RolePrivacyOfficer, keyOf("nieuw")}), rekeyed, "who wrote a draft"},
+		"author's key, other name": {append(slices.Clone(ready), AddOfficer{ref(petra), RolePrivacyOfficer, keyOf("nieuw")},
+			AddOfficer{ref(pieter), RolePrivacyOfficer, keyOf(petra)}), byAuthorsKey, "signed the draft"},
 		"jurist approves rules":   {ready, approve(1, revision, second, jorien), "for a privacy-officer"},
 		"FG approves":             {ready, approve(1, revision, second, fatima), "may not approve"},
 		"stranger approves":       {ready, approve(1, revision, second, "niemand"), "unknown"},

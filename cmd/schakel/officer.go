@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -97,4 +98,31 @@ func (o *officerKey) signer(data string) (keys.Signer, error) {
 		return keys.Signer{}, fmt.Errorf("read the officer's key: %w", err)
 	}
 	return keys.ParseSigner(jwk)
+}
+
+// mayLook makes sure that who looks at a recorded decision is an officer of the register in a role that may, with their own
+// key. Each of the roles there are now may: they see what was decided and why, and no household.
+func (d *desk) mayLook(id string, signer keys.Signer) error {
+	o, known := d.register.Officer(d.register.OfficerRef(register.OfficerID(id)))
+	may := []register.OfficerRole{register.RolePrivacyOfficer, register.RoleJurist, register.RoleFG, register.RoleAuditor}
+	switch {
+	case !known:
+		return fmt.Errorf("the register has no officer %q; `schakel register officer list` shows them", id)
+	case o.Suspended:
+		return errors.New("this officer is suspended; another must look")
+	case !slices.Contains(may, o.Role):
+		return fmt.Errorf("a %s may not look at recorded decisions", o.Role)
+	}
+	registered, err := keys.ParsePublic(o.Key)
+	if err != nil {
+		return fmt.Errorf("read the officer's key in the register: %w", err)
+	}
+	own, err := keys.ParsePublic(signer.Public())
+	if err != nil {
+		return fmt.Errorf("read the officer's key: %w", err)
+	}
+	if own.Thumbprint() != registered.Thumbprint() {
+		return fmt.Errorf("this is not the key of officer %q in the register; name their own with --key", id)
+	}
+	return nil
 }

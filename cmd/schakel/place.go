@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -169,6 +170,7 @@ type desk struct {
 	decider  *decide.Decider
 	catalog  atomic.Pointer[broker.Catalog] // of the revision in force; before there is one, of the shipped policy
 	unready  error                          // why the revision in force could not be loaded when it was opened
+	proved   sync.Map                       // drafts that verifyProposal found true
 }
 
 func (w *where) openDesk(ctx context.Context, readOnly bool) (*desk, error) {

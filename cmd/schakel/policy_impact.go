@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/keys"
-	"github.com/schakel/schakel/policies"
 )
 
 func newPolicyImpact(w *where, asJSON *bool) *cobra.Command {
@@ -28,7 +26,8 @@ func newPolicyImpact(w *where, asJSON *bool) *cobra.Command {
 		Short: "Decide every recorded request again, by the policy in force and by a draft, and count who gains or loses what",
 		Long: `Reads the log of a Schakel (--data or --redis) and decides each recorded request of the window again, by the policy in
 force and by the draft: a folder, or a revision that is kept in the journal. Nothing is changed. The report has no personal
-data, and no numbers under 10. Without the key ring it can't tell how many agencies and cases are concerned.`,
+data, and no numbers under 10. Without the key ring it can't tell how many agencies and cases are concerned, and takes folders
+only, since it can't verify a revision.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			now := time.Now()
@@ -53,7 +52,7 @@ data, and no numbers under 10. Without the key ring it can't tell how many agenc
 				return err
 			}
 			cfg := workbench.ImpactConfig{Since: from, Until: to}
-			if cfg.Draft, err = keptPolicy(c.Context(), store, d, args[0]); err != nil {
+			if cfg.Draft, err = d.policyNamed(c.Context(), args[0]); err != nil {
 				return err
 			}
 			if base == "" {
@@ -61,7 +60,7 @@ data, and no numbers under 10. Without the key ring it can't tell how many agenc
 					return err
 				}
 			}
-			if cfg.Base, err = keptPolicy(c.Context(), store, d, base); err != nil {
+			if cfg.Base, err = d.policyNamed(c.Context(), base); err != nil {
 				return err
 			}
 			cfg.Requests = recorded(c.Context(), store, ring, from, to)
@@ -103,31 +102,24 @@ func moment(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, &exitError{exitUsage, fmt.Errorf("%q is no time: write 90d, 12h, 2026-09-01 or 2026-09-01T12:00:00Z", text)}
 }
 
-// keptPolicy reads a policy from a folder, or a revision from the journal, signed or of a draft. Without a desk, so without
-// a key ring, signatures can't be verified, and drafts are not looked for.
-func keptPolicy(ctx context.Context, store journal.Store, d *desk, name string) (map[string][]byte, error) {
-	if _, err := os.Stat(name); err == nil {
-		return policyFolder(name)
-	}
+// policyNamed reads the policy of a folder or, by its 64 hex digits, a revision that is kept in the journal, after it was made
+// sure that it is the one that was approved or drafted. Without a desk, so without a key ring, nothing in the journal can be
+// trusted to be that.
+func (d *desk) policyNamed(ctx context.Context, name string) (map[string][]byte, error) {
 	var hash broker.Hash
-	if hash.UnmarshalText([]byte(name)) != nil {
-		return nil, &exitError{exitUsage, fmt.Errorf("%s is neither a folder nor a revision, which is 64 hex digits", name)}
+	switch {
+	case hash.UnmarshalText([]byte(name)) != nil:
+		return policyFolder(name)
+	case d == nil:
+		return nil, &exitError{exitUsage, errors.New("whether a revision is as it was signed can't be verified without the key ring: name a folder, or the ring with --keys")}
 	}
-	if d != nil {
-		return d.revisionFiles(ctx, broker.Revision(name))
-	}
-	files, err := readBundle(ctx, store, name)
-	if err != nil {
-		return nil, fmt.Errorf("read policy revision %.12s: %w", name, err)
-	}
-	delete(files, policies.Signatures)
-	return files, nil
+	return d.revisionFiles(ctx, broker.Revision(name))
 }
 
 // inForce names the revision in force.
 func inForce(d *desk) (string, error) {
 	if d == nil {
-		return "", errors.New("the policy in force can't be found without the key ring: name a revision or folder with --base")
+		return "", errors.New("the policy in force can't be found without the key ring: name a folder with --base")
 	}
 	r, ok := d.register.Revision()
 	if !ok {

@@ -323,12 +323,21 @@ func TestImpactCounts(t *testing.T) {
 	withoutRing(t, l)
 }
 
-// withoutRing: who asked can't be counted, and the page says so; what changes can.
+// withoutRing: who asked can't be counted, and the page says so; what changes can, of folders: nothing in the journal can be
+// known to be as it was signed.
 func withoutRing(t *testing.T, l *impactLog) {
 	if err := os.Remove(filepath.Join(l.dir, ringFile)); err != nil {
 		t.Fatal(err)
 	}
-	got := impactJSON(t, string(l.draft), "--base", string(l.base), "--data", l.dir, "--since", "2026-01-01", "--until", "2026-12-01")
+	base, draft := policyOnDisk(t, policies.Files()), policyOnDisk(t, impactDraft(t))
+	for _, args := range [][]string{{string(l.draft), "--base", base}, {draft, "--base", string(l.base)}, {draft}} {
+		var out, say bytes.Buffer
+		if code := run(context.Background(), append([]string{"policy", "impact", "--data", l.dir}, args...), nil, &out, &say); code == 0 ||
+			!strings.Contains(say.String(), "without the key ring: name a folder") {
+			t.Errorf("%v: exit %d, %s", args, code, say.String())
+		}
+	}
+	got := impactJSON(t, draft, "--base", base, "--data", l.dir, "--since", "2026-01-01", "--until", "2026-12-01")
 	if got.Closed != got.Replayed || len(got.Changes) < 4 || got.Changes[0].Requests == 0 {
 		t.Errorf("got %+v", got)
 	}
@@ -348,4 +357,20 @@ func withoutRing(t *testing.T, l *impactLog) {
 			t.Errorf("the page has %q", never)
 		}
 	}
+}
+
+// policyOnDisk writes a policy to a folder.
+func policyOnDisk(t testing.TB, files map[string][]byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }

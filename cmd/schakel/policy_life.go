@@ -11,6 +11,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/register"
+	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/policies"
 )
 
@@ -38,6 +39,8 @@ type told struct {
 	Next     string          `json:"next,omitempty"`
 	Study    *study          `json:"study,omitempty"`
 	Blocked  []string        `json:"blocked,omitempty"`
+
+	Statement string `json:"statement,omitempty"` // file with what a holder signed
 }
 
 func (l *life) say(c *cobra.Command, t told) error {
@@ -51,16 +54,21 @@ func (l *life) say(c *cobra.Command, t told) error {
 	return err
 }
 
-// step does something about a draft and says where it stands then.
-func (l *life) step(c *cobra.Command, number string, done string, do func(d *desk, a register.Appender, n int) error) error {
-	n, err := strconv.Atoi(number)
+// draftNumber reads which draft a command is about.
+func draftNumber(text string) (int, error) {
+	n, err := strconv.Atoi(text)
 	if err != nil {
-		return &exitError{exitUsage, fmt.Errorf("%q is no number of a draft; `schakel policy status` shows them", number)}
+		return 0, &exitError{exitUsage, fmt.Errorf("%q is no number of a draft; `schakel policy status` shows them", text)}
 	}
+	return n, nil
+}
+
+// step does something about a draft and says where it stands then.
+func (l *life) step(c *cobra.Command, n int, done string, do func(d *desk, a register.Appender) error) error {
 	l.anyPolicy = true
 	var t told
-	err = l.work(c.Context(), adminWriter, func(d *desk, a register.Appender) error {
-		if err := do(d, a, n); err != nil {
+	err := l.work(c.Context(), adminWriter, func(d *desk, a register.Appender) error {
+		if err := do(d, a); err != nil {
 			return err
 		}
 		draft, err := d.draft(c.Context(), n)
@@ -208,42 +216,50 @@ func (l *life) studyOf(c *cobra.Command, base broker.Revision, get func(*desk) (
 func (l *life) approveCommand() *cobra.Command {
 	c := &cobra.Command{Use: "approve DRAFT --officer ID", Short: "Approve a colleague's draft, with exactly its reports", Args: cobra.ExactArgs(1),
 		Long: `Signs, with your own key, for the draft, its base and the digests of its test report, matrix difference and impact
-report together: what you approve is what becomes live. Look first: schakel policy status --draft N`,
+report together: what you approve is what becomes live. What it changes and whether it breaks a guardrail is worked out again
+first, on your machine, from its files; where that is not what its reports say, nothing is signed.
+Look first: schakel policy status --draft N`,
 		RunE: func(c *cobra.Command, args []string) error {
+			n, err := draftNumber(args[0])
+			if err != nil {
+				return err
+			}
 			signer, err := l.by.signer(l.data)
 			if err != nil {
 				return err
 			}
-			return l.step(c, args[0], "approved", func(d *desk, a register.Appender, n int) error {
-				return d.approve(c.Context(), a, n, l.by.id, signer)
+			step, err := l.judge(c, n, signer)
+			if err != nil {
+				return err
+			}
+			return l.step(c, n, "approved", func(d *desk, a register.Appender) error {
+				return d.recordApproval(c.Context(), a, l.by.id, step)
 			})
 		}}
 	l.by.flags(c)
 	return c
 }
 
-func (l *life) agreeCommand() *cobra.Command {
-	var holder, key string
-	c := &cobra.Command{Use: "agree DRAFT --holder OIN", Short: "Agree, as a holder, to give what a draft widens", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			signer, err := agencySigner(l.data, key, broker.OIN(holder))
-			if err != nil {
-				return err
-			}
-			return l.step(c, args[0], "agreed to by "+holder, func(d *desk, a register.Appender, n int) error {
-				return d.agree(c.Context(), a, n, broker.OIN(holder), signer)
-			})
-		}}
-	c.Flags().StringVar(&holder, "holder", "", "OIN of the agency that holds the data")
-	c.Flags().StringVar(&key, "key", "", "file with the holder's private key (JWK); default: agencies/OIN.jwk in the data folder, as in the demo")
-	return c
+// judge looks at a draft before the turn to write is taken, since that takes a while.
+func (l *life) judge(c *cobra.Command, n int, signer keys.Signer) (step register.ApprovePolicy, err error) {
+	l.anyPolicy = true
+	d, err := l.openDesk(c.Context(), true)
+	if err != nil {
+		return step, err
+	}
+	defer func() { _ = d.store.Close() }()
+	return d.judge(c.Context(), n, l.by.id, signer)
 }
 
 func (l *life) activateCommand() *cobra.Command {
 	return &cobra.Command{Use: "activate DRAFT", Short: "Make an approved draft the policy in force, on every gateway at once", Args: cobra.ExactArgs(1),
 		Long: "Waits until every gateway that answers has compiled it. A gateway that is silent is not waited for; it answers 503 until it has it.",
 		RunE: func(c *cobra.Command, args []string) error {
-			return l.step(c, args[0], "is in force", func(d *desk, a register.Appender, n int) error {
+			n, err := draftNumber(args[0])
+			if err != nil {
+				return err
+			}
+			return l.step(c, n, "is in force", func(d *desk, a register.Appender) error {
 				if err := d.activate(c.Context(), a, n, operator()); err != nil {
 					return err
 				}

@@ -104,7 +104,7 @@ that is broken. Exit code 1 where one is broken or there are none.`,
 	}
 }
 
-// policyNamed reads the policy of a folder or, by its 64 hex digits, a revision that is kept in the journal.
+// policyNamed reads the policy that a command names, or without one that in force. A revision takes a journal.
 func (w *where) policyNamed(c *cobra.Command, args []string) (map[string][]byte, error) {
 	var hash broker.Hash
 	if len(args) == 0 || hash.UnmarshalText([]byte(args[0])) != nil {
@@ -115,5 +115,5 @@ func (w *where) policyNamed(c *cobra.Command, args []string) (map[string][]byte,
 		return nil, err
 	}
 	defer func() { _ = d.store.Close() }()
-	return d.revisionFiles(c.Context(), broker.Revision(args[0]))
+	return d.policyNamed(c.Context(), args[0])
 }

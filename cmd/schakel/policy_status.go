@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -148,37 +147,30 @@ func (l *life) status() *cobra.Command {
 
 // showDraft prints a draft and its reports, each as it is kept.
 func (l *life) showDraft(c *cobra.Command, d *desk, n int) error {
-	draft, err := d.draft(c.Context(), n)
+	p, err := d.proposed(c.Context(), n)
 	if err != nil {
 		return err
 	}
-	out := struct {
-		register.Draft
-		Kept map[string]json.RawMessage `json:"kept"`
-	}{draft, map[string]json.RawMessage{}}
-	for name, h := range map[string]broker.Hash{"tests": draft.Reports.Tests, "difference": draft.Reports.Difference, "impact": draft.Reports.Impact} {
-		if h == (broker.Hash{}) {
-			continue
-		}
-		if out.Kept[name], err = d.readReport(c.Context(), h); err != nil {
-			return err
-		}
-	}
-	if *l.asJSON {
-		return printJSON(c.OutOrStdout(), out)
-	}
 	w := c.OutOrStdout()
-	_, _ = fmt.Fprintf(w, "draft %d: %s\nstate: %s\nrevision %s\non base  %s\n", draft.Number, draft.Title, draft.State, draft.Revision, draft.Base)
-	for _, f := range draft.Widens {
-		_, _ = fmt.Fprintf(w, "widens %s, held by %s\n", f.Field, join(f.Kinds))
+	if *l.asJSON {
+		return printJSON(w, p)
 	}
+	_, _ = fmt.Fprintf(w, "draft %d: %s\nstate: %s\nrevision %s\non base  %s\n", p.Number, p.Title, p.State, p.Revision, p.Base)
+	p.printWidens(w)
 	for _, name := range []string{"tests", "difference", "impact"} {
-		if report, there := out.Kept[name]; there {
+		if report, there := p.Kept[name]; there {
 			_, _ = fmt.Fprintf(w, "%s: %s\n", name, report)
 		}
 	}
-	_, err = fmt.Fprintln(w, next(draft))
+	_, err = fmt.Fprintln(w, next(p.Draft))
 	return err
+}
+
+// printWidens says what holders would give more of.
+func (p proposed) printWidens(w io.Writer) {
+	for _, f := range p.Widens {
+		_, _ = fmt.Fprintf(w, "widens %s, held by %s\n", f.Field, join(f.Kinds))
+	}
 }
 
 func (s policyStatus) print(out io.Writer) error {

@@ -1,20 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/seal"
-	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/policies"
 )
@@ -63,67 +58,38 @@ func (d *desk) submit(ctx context.Context, a register.Appender, id string, signe
 
 // approve signs for a draft with the reports it has, and signs its bundle once all officers it needs did.
 func (d *desk) approve(ctx context.Context, a register.Appender, n int, id string, signer keys.Signer) error {
-	draft, err := d.draft(ctx, n)
+	step, err := d.judge(ctx, n, id, signer)
 	if err != nil {
 		return err
 	}
-	if err := d.matches(ctx, draft); err != nil {
-		return fmt.Errorf("approve policy: %w", err)
+	return d.recordApproval(ctx, a, id, step)
+}
+
+// judge makes an officer's approval of a draft. Its reports are made again first: nobody's word is taken for them.
+func (d *desk) judge(ctx context.Context, n int, id string, signer keys.Signer) (step register.ApprovePolicy, err error) {
+	draft, err := d.draft(ctx, n)
+	if err != nil {
+		return step, err
 	}
-	step := register.ApprovePolicy{Draft: n, Revision: draft.Revision, Base: draft.Base, Reports: draft.Reports,
+	step = register.ApprovePolicy{Draft: n, Revision: draft.Revision, Base: draft.Base, Reports: draft.Reports,
 		Approver: d.register.OfficerRef(register.OfficerID(id))}
 	if step.Signature, err = seal.SignPolicyStep(signer, seal.PolicyApproved, step.Payload()); err != nil {
-		return err
+		return step, err
 	}
+	if err := d.register.Would(step); err != nil { // who may not, hears so at once
+		return step, d.explain(ctx, err)
+	}
+	if err := d.verifyProposal(ctx, draft, nil); err != nil {
+		return step, fmt.Errorf("approve policy: %w", err)
+	}
+	return step, nil
+}
+
+func (d *desk) recordApproval(ctx context.Context, a register.Appender, id string, step register.ApprovePolicy) error {
 	if err := d.register.Do(ctx, a, register.Operator{Name: id}, step); err != nil {
 		return d.explain(ctx, err)
 	}
-	return d.signApproved(ctx, n)
-}
-
-// matches makes sure that what is kept of a draft is what the register says of it: its files, what it changes, and its
-// reports.
-func (d *desk) matches(ctx context.Context, draft register.Draft) error {
-	files, err := d.revisionFiles(ctx, draft.Revision)
-	if err != nil {
-		return err
-	}
-	base, err := d.revisionFiles(ctx, against(d.register.Policy(), draft.Base))
-	if err != nil {
-		return err
-	}
-	if rules, guardrails := policies.Part(policies.Changed(base, files)); rules != draft.Rules || guardrails != draft.Guardrails {
-		return errors.New("it changes other files than its author said; have it submitted again")
-	}
-	for _, h := range []broker.Hash{draft.Reports.Tests, draft.Reports.Difference, draft.Reports.Impact} {
-		if h == (broker.Hash{}) {
-			continue
-		}
-		report, err := d.readReport(ctx, h)
-		if err != nil {
-			return err
-		}
-		if h == draft.Reports.Difference {
-			if err := sameWidening(report, draft.Widens); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// sameWidening makes sure that the holders who are asked are those of the report.
-func sameWidening(report json.RawMessage, said []register.Widening) error {
-	var c struct{ Widens []workbench.Widening }
-	if err := json.Unmarshal(report, &c); err != nil {
-		return fmt.Errorf("read difference: %w", err)
-	}
-	if !slices.EqualFunc(c.Widens, said, func(a workbench.Widening, b register.Widening) bool {
-		return a.Field == b.Field && slices.Equal(a.Holders, b.Kinds)
-	}) {
-		return errors.New("it widens other fields than its author said; have it submitted again")
-	}
-	return nil
+	return d.signApproved(ctx, step.Draft)
 }
 
 // signApproved signs the bundle of a draft that its officers approved, for the gateways to compile.
@@ -138,19 +104,6 @@ func (d *desk) signApproved(ctx context.Context, n int) error {
 	}
 	_, err = d.keepPolicy(ctx, files)
 	return err
-}
-
-// agree signs for a draft in the name of a holder.
-func (d *desk) agree(ctx context.Context, a register.Appender, n int, holder broker.OIN, signer keys.Signer) error {
-	draft, err := d.draft(ctx, n)
-	if err != nil {
-		return err
-	}
-	step := register.AgreePolicy{Draft: n, Revision: draft.Revision, Base: draft.Base, Reports: draft.Reports, Holder: holder}
-	if step.Signature, err = seal.SignPolicyStep(signer, seal.PolicyAgreed, step.Payload()); err != nil {
-		return err
-	}
-	return d.explain(ctx, d.register.Do(ctx, a, register.Operator{Name: operator()}, step))
 }
 
 // compileWithin is how long an activation waits for gateways to compile, and then to serve.
@@ -261,28 +214,15 @@ func (d *desk) rebase(ctx context.Context, n int) (files map[string][]byte, titl
 	}
 	p := d.register.Policy()
 	var of [3]map[string][]byte
-	for i, r := range []broker.Revision{draft.Revision, against(p, draft.Base), p.Against()} {
+	for i, r := range []broker.Revision{against(p, draft.Base), draft.Revision, p.Against()} {
 		if of[i], err = d.revisionFiles(ctx, r); err != nil {
 			return nil, "", err
 		}
 	}
-	own, base, live := of[0], of[1], of[2]
-	out := maps.Clone(live)
-	var both []string
-	underneath := policies.Changed(base, live)
-	for _, name := range policies.Changed(base, own) {
-		content, there := own[name]
-		if now, still := live[name]; slices.Contains(underneath, name) && (there != still || !bytes.Equal(now, content)) {
-			both = append(both, name)
-			continue
-		}
-		if out[name] = content; !there {
-			delete(out, name)
-		}
+	r := policies.Rebase(of[0], of[1], of[2])
+	if len(r.Both) > 0 {
+		return nil, "", fmt.Errorf("rebase draft %d: the live policy changed the same files: %s (all that changed underneath: %s); bring them together in a folder and give that to `schakel policy submit FOLDER --rebase %d`",
+			n, strings.Join(r.Both, ", "), strings.Join(r.Underneath, ", "), n)
 	}
-	if len(both) > 0 {
-		return nil, "", fmt.Errorf("rebase draft %d: the live policy changed the same files: %s; bring them together in a folder and give that to `schakel policy submit FOLDER --rebase %d`",
-			n, strings.Join(both, ", "), n)
-	}
-	return out, draft.Title, nil
+	return r.Files, draft.Title, nil
 }

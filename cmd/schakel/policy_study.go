@@ -81,21 +81,14 @@ func look(ctx context.Context, in studied) (study, error) {
 	if s.Tests.Mutation = &mutation; !mutation.OK() {
 		block("no test notices when %d conditions are turned round; `schakel policy test FOLDER` shows them", len(mutation.Survived))
 	}
-	in.progress("difference")
-	explorer := workbench.NewExplorer(workbench.ExplorerConfig{})
-	difference, err := explorer.Difference(ctx, in.base, in.draft)
+	c, err := compare(ctx, workbench.NewExplorer(workbench.ExplorerConfig{}), in.base, in.draft, in.progress)
 	if err != nil {
 		return s, err
 	}
-	in.progress("guardrails")
-	guardrails, err := explorer.Guardrails(ctx, in.draft)
-	if err != nil {
-		return s, err
+	if g := c.Guardrails; !g.OK() {
+		block("%d guardrails broken (%d there are); `schakel policy guardrails FOLDER` shows each with a query", len(g.Broken), len(g.Guardrails))
 	}
-	if !guardrails.OK() {
-		block("%d guardrails broken (%d there are); `schakel policy guardrails FOLDER` shows each with a query", len(guardrails.Broken), len(guardrails.Guardrails))
-	}
-	s.Difference = &comparison{difference, guardrails}
+	s.Difference = &c
 	in.progress("impact")
 	impact, err := workbench.Impact(ctx, workbench.ImpactConfig{Base: in.base, Draft: in.draft, Requests: in.requests, Since: in.since, Until: in.until})
 	if err != nil {
@@ -103,6 +96,18 @@ func look(ctx context.Context, in studied) (study, error) {
 	}
 	s.Impact = &impact
 	return s, nil
+}
+
+// compare works out what a draft changes, and whether it breaks a guardrail. The same files give the same bytes as JSON, so
+// that whoever approves can hold their own against the author's.
+func compare(ctx context.Context, x *workbench.Explorer, base, draft map[string][]byte, progress func(what string)) (c comparison, err error) {
+	progress("difference")
+	if c.Difference, err = x.Difference(ctx, base, draft); err != nil {
+		return c, err
+	}
+	progress("guardrails")
+	c.Guardrails, err = x.Guardrails(ctx, draft)
+	return c, err
 }
 
 // ready tells why these files can't be proposed with this study: one that is not about them, that is not whole, or in which

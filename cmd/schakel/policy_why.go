@@ -41,17 +41,18 @@ type explained struct {
 
 func newPolicyWhy(w *where, asJSON *bool) *cobra.Command {
 	var a asked
+	var by officerKey
 	var policy string
 	c := &cobra.Command{
-		Use:   "why [DECISION]",
+		Use:   "why [DECISION --officer ID]",
 		Short: "Say which rules gave or withheld a field, what failed, and which single change would have given it",
-		Long: `Explains a recorded decision: the id of an answer, or the hash of its receipt. It is looked up in the log with the key
-ring, and that you looked is recorded first. Without DECISION it explains a question put together with flags, or read as JSON
+		Long: `Explains a recorded decision: the id of an answer, or the hash of its receipt. An officer may look, who shows with their own
+key that they are; it is looked up in the log with the key ring, and that they looked is recorded first. Without DECISION it explains a question put together with flags, or read as JSON
 with --file, by the policy in force, the one that ships with Schakel, or --policy.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return w.whyRecorded(c, args[0], policy, *asJSON)
+				return w.whyRecorded(c, args[0], policy, by, *asJSON)
 			}
 			files, err := w.whyPolicy(c, policy)
 			if err != nil {
@@ -72,6 +73,7 @@ with --file, by the policy in force, the one that ships with Schakel, or --polic
 			return err
 		},
 	}
+	by.flags(c)
 	f := c.Flags()
 	f.StringVar(&policy, "policy", "", "explain by this folder or revision, instead of the policy in force or that decided")
 	f.StringVar(&a.file, "file", "", "the question as JSON, as the log has it; - is standard input")
@@ -167,20 +169,27 @@ func named[T ~string](list []string) []T {
 }
 
 // whyRecorded finds a decision in the log, records that it is looked at, and explains it.
-func (w *where) whyRecorded(c *cobra.Command, id, policy string, asJSON bool) error {
+func (w *where) whyRecorded(c *cobra.Command, id, policy string, by officerKey, asJSON bool) error {
 	cfg, err := whenAnswered(id)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
+	signer, err := by.signer(w.data)
+	if err != nil {
+		return err
+	}
 	var out []explained
 	err = w.write(c.Context(), adminWriter, func(d *desk, writer *audit.Writer) error {
+		if err := d.mayLook(by.id, signer); err != nil {
+			return err
+		}
 		cfg.Store, cfg.Vault = d.store, d.vault
 		r, err := findAnswer(c.Context(), cfg, id)
 		if err != nil {
 			return err
 		}
 		if err := writer.View(c.Context(), audit.Viewed{Writer: r.Writer, Event: audit.Ref{ID: r.ID, Hash: r.Hash}, How: "policy why"},
-			broker.Staff{Worker: broker.WorkerID(operator())}); err != nil {
+			broker.Staff{Worker: broker.WorkerID(by.id)}); err != nil {
 			return fmt.Errorf("record that the decision is looked at: %w; nothing is shown", err)
 		}
 		out, err = d.explainAnswer(c.Context(), r, policy)
@@ -221,6 +230,9 @@ func whenAnswered(id string) (cfg audit.RequestsConfig, err error) {
 	return cfg, fmt.Errorf("%q is no decision: name the id of an answer, or the hash of its receipt", id)
 }
 
+// errNoAnswer: the log has no answer by the id that was asked for.
+var errNoAnswer = errors.New("this decision is not in the log; is this the right Schakel?")
+
 func findAnswer(ctx context.Context, cfg audit.RequestsConfig, id string) (audit.Request, error) {
 	for r, err := range audit.Requests(ctx, cfg) {
 		if err != nil {
@@ -230,7 +242,7 @@ func findAnswer(ctx context.Context, cfg audit.RequestsConfig, id string) (audit
 			return r, nil
 		}
 	}
-	return audit.Request{}, errors.New("this decision is not in the log; is this the right Schakel?")
+	return audit.Request{}, errNoAnswer
 }
 
 // explainAnswer explains each query of a recorded request by the revision that decided it, or by another.
@@ -238,7 +250,7 @@ func (d *desk) explainAnswer(ctx context.Context, r audit.Request, policy string
 	var out []explained
 	for _, s := range r.Subjects {
 		for _, n := range s.Queries {
-			files, err := keptPolicy(ctx, d.store, d, cmp.Or(policy, string(r.Revisions[n])))
+			files, err := d.policyNamed(ctx, cmp.Or(policy, string(r.Revisions[n])))
 			if err != nil {
 				return nil, err
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/workbench"
+	"github.com/schakel/schakel/keys"
 )
 
 func whyCommand(t *testing.T, in string, args ...string) (code int, out, say string) {
@@ -26,9 +28,9 @@ func whyCommand(t *testing.T, in string, args ...string) (code int, out, say str
 // looked stands in the log; for an id that is not there nothing is.
 func TestWhyOfARecordedDecision(t *testing.T) {
 	l := newImpactLog(t, 2*together)
-	t.Setenv("SCHAKEL_OPERATOR", "canary-officer")
+	l.officers(t, "canary-officer", "canary-suspended")
 	e := l.events[slices.IndexFunc(l.events, func(e loggedEvent) bool { return len(e.subjects) > 1 && e.Common.Policy.Revision == l.base })]
-	code, out, say := whyCommand(t, "", string(e.Staff.Request), "--data", l.dir, "--json")
+	code, out, say := whyCommand(t, "", string(e.Staff.Request), "--data", l.dir, "--json", "--officer", "canary-officer")
 	var got []explained
 	if err := json.Unmarshal([]byte(out), &got); code != 0 || err != nil {
 		t.Fatalf("exit %d: %v %s", code, err, say)
@@ -54,7 +56,18 @@ func TestWhyOfARecordedDecision(t *testing.T) {
 	if n != len(got) {
 		t.Errorf("%d explained, %d recorded", len(got), n)
 	}
-	if code, _, say := whyCommand(t, "", "0193a2b4-0000-7000-8000-000000000000", "--data", l.dir); code != exitFailure || !strings.Contains(say, "not in the log") {
+	// Who is no officer, is one no more, or has not their key, sees nothing, and nothing is recorded.
+	key := func(id string) string { return officerFile(l.dir, id) }
+	for _, tt := range []struct {
+		args []string
+		says string
+	}{{nil, "who are you"}, {[]string{"--officer", "niemand", "--key", key("canary-officer")}, "no officer"},
+		{[]string{"--officer", "canary-suspended"}, "suspended"}, {[]string{"--officer", "canary-officer", "--key", key("canary-suspended")}, "not the key"}} {
+		if code, out, say := whyCommand(t, "", append([]string{string(e.Staff.Request), "--data", l.dir}, tt.args...)...); code == 0 || out != "" || !strings.Contains(say, tt.says) {
+			t.Errorf("%v: exit %d: %s%s", tt.args, code, out, say)
+		}
+	}
+	if code, _, say := whyCommand(t, "", "0193a2b4-0000-7000-8000-000000000000", "--data", l.dir, "--officer", "canary-officer"); code != exitFailure || !strings.Contains(say, "not in the log") {
 		t.Errorf("exit %d: %s", code, say)
 	}
 	var log, errs bytes.Buffer
@@ -64,6 +77,33 @@ func TestWhyOfARecordedDecision(t *testing.T) {
 	if strings.Count(log.String(), " view of=") != 1 || !strings.Contains(log.String(), `how="policy why" worker="canary-officer"`) {
 		t.Errorf("views in the log:\n%s", log.String())
 	}
+}
+
+// officers adds an auditor to the register, and another who is suspended.
+func (l *impactLog) officers(t *testing.T, good, suspended string) {
+	t.Helper()
+	command := func(args ...string) {
+		t.Helper()
+		var out, say bytes.Buffer
+		if code := run(context.Background(), append(args, "--data", l.dir), nil, &out, &say); code != 0 {
+			t.Fatalf("%v: exit %d: %s", args, code, say.String())
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(l.dir, officersFolder), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{good, suspended} {
+		public, private, err := keys.NewAgencyKey(keys.ES256)
+		file := filepath.Join(l.dir, officersFolder, id+".pub")
+		if err == nil {
+			err = errors.Join(os.WriteFile(officerFile(l.dir, id), private, 0o600), os.WriteFile(file, public, 0o600))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		command("register", "officer", "add", id, "--role", "auditor", "--public-key", file)
+	}
+	command("register", "officer", "suspend", suspended)
 }
 
 // TestWhyOfAQuestion: the same question by flags and as JSON has the same explanation.
