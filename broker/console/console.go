@@ -56,6 +56,9 @@ type Desk interface {
 	Agreements() []register.Agreement
 	// Requests gives the recorded requests of a window.
 	Requests(ctx context.Context, since, until time.Time) iter.Seq2[workbench.Recorded, error]
+	// Decision gives a recorded decision by the id of its answer, once it is durable in the log that this person looks at it.
+	// Errors: ErrNoDecision, ErrNotRecorded; with any error nothing is given.
+	Decision(ctx context.Context, by Person, id broker.RequestID) (Decision, error)
 	// Report gives a kept report by its digest.
 	Report(ctx context.Context, h broker.Hash) (json.RawMessage, error)
 
@@ -63,6 +66,11 @@ type Desk interface {
 	Submit(ctx context.Context, by Person, title string, base broker.Revision, files map[string][]byte, s Study) (int, error)
 	// Approve signs for a proposal with exactly its reports.
 	Approve(ctx context.Context, by Person, number int) error
+	// Verify works out again, from its files, what a proposal changes and whether it breaks a guardrail. An error says what
+	// of it is not as its reports say.
+	Verify(ctx context.Context, number int, progress func(done, of int)) error
+	// Agree records a holder's word for a proposal: a compact JWS that the holder signed, and that names it.
+	Agree(ctx context.Context, by Person, number int, statement string) error
 	// Activate makes an approved proposal the policy in force.
 	Activate(ctx context.Context, by Person, number int) error
 	// Stop is the emergency stop: every field is refused, at once.

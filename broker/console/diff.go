@@ -1,10 +1,9 @@
 package console
 
 import (
-	"bytes"
-	"maps"
-	"slices"
 	"strings"
+
+	"github.com/schakel/schakel/policies"
 )
 
 // fileDiff is what differs in one file.
@@ -27,18 +26,18 @@ const contextLines = 3
 
 // diffFiles compares two policies, file by file.
 func diffFiles(was, is map[string][]byte) []fileDiff {
-	all := maps.Clone(was)
-	maps.Copy(all, is)
 	var out []fileDiff
-	for _, path := range slices.Sorted(maps.Keys(all)) {
-		a, had := was[path]
-		b, has := is[path]
-		if had && has && bytes.Equal(a, b) {
-			continue
-		}
-		out = append(out, fileDiff{Path: path, Added: !had, Removed: !has, Rows: diffLines(lines(a), lines(b))})
+	for _, path := range policies.Changed(was, is) {
+		out = append(out, diffFile(path, was, is))
 	}
 	return out
+}
+
+// diffFile compares one file of two policies.
+func diffFile(path string, was, is map[string][]byte) fileDiff {
+	a, had := was[path]
+	b, has := is[path]
+	return fileDiff{Path: path, Added: !had, Removed: !has, Rows: diffLines(lines(a), lines(b))}
 }
 
 func lines(text []byte) []string {

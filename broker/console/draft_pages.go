@@ -10,6 +10,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/register"
+	"github.com/schakel/schakel/policies"
 )
 
 // open reads a draft of the address with the files of its base and its own.
@@ -67,22 +68,13 @@ func (k *Console) makeDraft(c *call) error {
 		return err
 	}
 	pad, back := c.r.PostFormValue("pad"), broker.Revision(c.r.PostFormValue("terug"))
-	changed := map[string]*string{}
+	content := files
 	if back != "" { // the way back: an earlier revision, on the one in force
 		if !slices.ContainsFunc(k.cfg.Desk.Policy().History, func(a register.Activation) bool { return a.Revision == back && !a.Stop }) {
 			return errNotFound
 		}
-		old, err := k.cfg.Desk.Files(c.r.Context(), back)
-		if err != nil {
+		if content, err = k.cfg.Desk.Files(c.r.Context(), back); err != nil {
 			return err
-		}
-		for _, f := range diffFiles(files, old) {
-			if content, there := old[f.Path]; there {
-				text := string(content)
-				changed[f.Path] = &text
-			} else {
-				changed[f.Path] = nil
-			}
 		}
 	}
 	title := strings.TrimSpace(c.r.PostFormValue("titel"))
@@ -102,7 +94,8 @@ func (k *Console) makeDraft(c *call) error {
 		return -1
 	}, random()))[:12]
 	if _, err := k.drafts.change(id, func(d *draft) error {
-		d.Title, d.Author, d.Base, d.Changed = title, c.person.ID, live, changed
+		d.Title, d.Author = title, c.person.ID
+		d.become(live, files, content)
 		return nil
 	}); err != nil {
 		return err
@@ -122,7 +115,8 @@ type draftView struct {
 	Own      bool
 	Live     broker.Revision
 	Outdated bool
-	Below    []string // files that changed below an outdated draft
+	Below    []string   // files that changed below an outdated draft
+	Both     []conflict // of which the draft changed these too, in its own way
 	Revision broker.Revision
 	Diff     []fileDiff
 	Folders  []folder
@@ -142,8 +136,10 @@ func (k *Console) serveDraft(c *call) error {
 		if err != nil {
 			return err
 		}
-		for _, f := range diffFiles(base, now) {
-			v.Below = append(v.Below, f.Path)
+		r := policies.Rebase(base, files, now)
+		v.Below = r.Underneath
+		for _, path := range r.Both {
+			v.Both = append(v.Both, conflict{path, diffFile(path, base, now), diffFile(path, base, files)})
 		}
 	}
 	v.Story = k.story(d.Base, v.Revision)
@@ -166,7 +162,14 @@ func (k *Console) removeDraft(c *call) error {
 	return nil
 }
 
-// rebaseDraft puts a draft on the revision in force. A file that both changed keeps the draft's content, and is named.
+// conflict is a file that changed both in the draft and below it: what the policy in force did to it, and what the draft did.
+type conflict struct {
+	Path         string
+	Theirs, Mine fileDiff
+}
+
+// rebaseDraft puts a draft on the policy in force. Of a file that both changed the author says whose content goes on; without
+// that nothing is moved.
 func (k *Console) rebaseDraft(c *call) error {
 	d, base, _, err := k.open(c)
 	if err != nil {
@@ -180,29 +183,51 @@ func (k *Console) rebaseDraft(c *call) error {
 		return err
 	}
 	var both []string
-	for _, f := range diffFiles(base, now) {
-		if _, changed := d.Changed[f.Path]; changed {
-			both = append(both, f.Path)
-		}
-	}
 	if _, err := k.drafts.change(d.ID, func(d *draft) error {
-		d.Base = live
-		for path, content := range d.Changed {
-			if content != nil && string(now[path]) == *content {
-				delete(d.Changed, path)
+		files := d.over(base)
+		both = policies.Rebase(base, files, now).Both
+		from := maps.Clone(base)
+		var open []string
+		for _, path := range both {
+			switch c.r.PostFormValue("houd:" + path) {
+			case "ontwerp":
+				place(from, now, path) // as if the draft was made on what is there now
+			case "geldend":
+				place(files, now, path)
+			default:
+				open = append(open, path)
 			}
 		}
+		if len(open) > 0 {
+			list := strings.Join(open, ", ")
+			return mistake{nl: "Deze bestanden zijn in uw ontwerp en in het geldende beleid verschillend gewijzigd: " + list + ". Kies bij elk welke versie verdergaat; tot dan blijft uw ontwerp zoals het is.",
+				en: "These files were changed in different ways in your draft and in the policy in force: " + list + ". Choose for each which version goes on; until then your draft stays as it is."}
+		}
+		r := policies.Rebase(from, files, now)
+		if len(r.Both) > 0 {
+			return fmt.Errorf("rebase draft: %v are still changed on both sides", r.Both)
+		}
+		d.become(live, now, r.Files)
 		return nil
 	}); err != nil {
 		return err
 	}
 	if len(both) > 0 {
 		list := strings.Join(both, ", ")
-		c.notice("Het ontwerp staat nu op het geldende beleid. Kijk deze bestanden na, die intussen ook elders zijn gewijzigd: "+list+".",
-			"The draft now stands on the policy in force. Look through these files, which were also changed elsewhere meanwhile: "+list+".")
+		c.notice("Het ontwerp staat nu op het geldende beleid. Kijk deze bestanden na, die ook elders waren gewijzigd: "+list+".",
+			"The draft now stands on the policy in force. Look through these files, which were changed elsewhere too: "+list+".")
 	} else {
 		c.notice("Het ontwerp staat nu op het geldende beleid. Toets het opnieuw.", "The draft now stands on the policy in force. Check it again.")
 	}
 	c.redirect("/ontwerpen/" + d.ID)
 	return nil
+}
+
+// place puts a file of one policy in another, or takes it out where the first has none.
+func place(into, from map[string][]byte, path string) {
+	if content, there := from[path]; there {
+		into[path] = content
+	} else {
+		delete(into, path)
+	}
 }

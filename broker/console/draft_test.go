@@ -111,23 +111,54 @@ func TestGuardrailsAreTheJurists(t *testing.T) {
 	}
 }
 
+// TestRebase: what was changed on one side only goes on by itself; of what both changed the author says which version does,
+// and until then nothing moves.
 func TestRebase(t *testing.T) {
 	s := start(t, nil)
 	v := s.as("p1")
 	at := v.draft("verplaatsen")
+	const alone = "schakel/law/ggz.rego"
 	mine := "# van mij\n" + string(s.desk.files[wmo])
 	v.send(at+"/bestand", url.Values{"pad": {wmo}, "inhoud": {mine}})
+	v.send(at+"/bestand", url.Values{"pad": {alone}, "inhoud": {"# alleen\n" + string(s.desk.files[alone])}})
 	s.desk.change(wmo, "# van een ander\n"+string(s.desk.files[wmo]))
-	if _, body := v.get(at); !strings.Contains(body, "intussen veranderd") || !strings.Contains(body, "<code>"+wmo+"</code>") {
+	_, body := v.get(at)
+	if !strings.Contains(body, "intussen veranderd") || !strings.Contains(body, "<code>"+wmo+"</code>") {
 		t.Error("the page does not say what changed below")
 	}
-	v.send(at+"/verplaats", nil)
-	_, body := v.get(at)
-	if !strings.Contains(body, "intussen ook elders zijn gewijzigd: "+wmo) {
+	if !strings.Contains(body, "<ins># van een ander</ins>") || !strings.Contains(body, `name="houd:`+wmo+`"`) || strings.Contains(body, "houd:"+alone) {
+		t.Error("the page does not show what changed in the file that both changed, or asks about another")
+	}
+	for _, form := range []url.Values{nil, {"houd:" + wmo: {"x"}}, {"houd:" + alone: {"geldend"}}} {
+		if resp, body := v.send(at+"/verplaats", form); resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, wmo) || strings.Contains(body, alone) {
+			t.Errorf("moved without a choice: %d", resp.StatusCode)
+		}
+	}
+	if _, body := v.get(at); !strings.Contains(body, "niet meer geldt") || !strings.Contains(body, "<ins># van mij</ins>") {
+		t.Error("what was refused changed the draft")
+	}
+	if resp, _ := v.send(at+"/verplaats", url.Values{"houd:" + wmo: {"ontwerp"}}); resp.StatusCode != http.StatusSeeOther {
+		t.Fatalf("with a choice: %d", resp.StatusCode)
+	}
+	_, body = v.get(at)
+	if !strings.Contains(body, "ook elders waren gewijzigd: "+wmo) {
 		t.Error("what both changed is not named")
 	}
-	if strings.Contains(body, "niet meer geldt") || !strings.Contains(body, "van mij") {
-		t.Error("the draft does not stand on the policy in force")
+	if strings.Contains(body, "niet meer geldt") || !strings.Contains(body, "<ins># van mij</ins>") || !strings.Contains(body, "<del># van een ander</del>") ||
+		!strings.Contains(body, "<ins># alleen</ins>") {
+		t.Error("the draft does not stand on the policy in force, with its own version")
+	}
+	s.desk.change(wmo, "# nog eens\n"+string(s.desk.files[wmo]))
+	v.send(at+"/verplaats", url.Values{"houd:" + wmo: {"geldend"}})
+	if _, body = v.get(at); strings.Contains(body, "niet meer geldt") || strings.Contains(body, "van mij") || !strings.Contains(body, "<ins># alleen</ins>") {
+		t.Error("the version in force was not taken")
+	}
+	s.desk.change("schakel/law/wgs.rego", "# elders\n"+string(s.desk.files["schakel/law/wgs.rego"]))
+	if resp, _ := v.send(at+"/verplaats", nil); resp.StatusCode != http.StatusSeeOther {
+		t.Errorf("where nothing is changed on both sides: %d", resp.StatusCode)
+	}
+	if _, body = v.get(at); strings.Contains(body, "niet meer geldt") || !strings.Contains(body, "<ins># alleen</ins>") || strings.Contains(body, "elders</") {
+		t.Error("what was changed on one side only did not go on")
 	}
 }
 

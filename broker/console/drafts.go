@@ -44,6 +44,18 @@ func (d *draft) over(base map[string][]byte) map[string][]byte {
 // Paths lists what the draft changes.
 func (d *draft) Paths() []string { return slices.Sorted(maps.Keys(d.Changed)) }
 
+// become makes the draft come to files, on a base.
+func (d *draft) become(r broker.Revision, base, files map[string][]byte) {
+	d.Base, d.Changed = r, map[string]*string{}
+	for _, path := range policies.Changed(base, files) {
+		d.Changed[path] = nil
+		if content, there := files[path]; there {
+			text := string(content)
+			d.Changed[path] = &text
+		}
+	}
+}
+
 // put changes one file; content as in the base is no change.
 func (d *draft) put(base map[string][]byte, path, content string) {
 	if old, ok := base[path]; ok && string(old) == content {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/schakel/schakel/broker"
@@ -86,21 +87,43 @@ func (k *Console) serveFiles(c *call) error {
 	}{r, paths, c.folders(files, paths)})
 }
 
+// serveFile shows a file of the revision in force or of another that is kept, some of its lines lit.
 func (k *Console) serveFile(c *call) error {
 	r, files, err := k.live(c.r.Context())
 	if err != nil {
 		return err
 	}
-	p := c.r.URL.Query().Get("pad")
+	q := c.r.URL.Query()
+	of := broker.Revision(q.Get("revisie"))
+	if of == "" {
+		of = r
+	}
+	if of != r {
+		if !slices.Contains(revisions(k.cfg.Desk.Policy()), of) {
+			return errNotFound
+		}
+		if files, err = k.cfg.Desk.Files(c.r.Context(), of); err != nil {
+			return err
+		}
+	}
+	p := q.Get("pad")
 	content, ok := files[p]
 	if !ok {
 		return errNotFound
 	}
+	lit := map[int]bool{}
+	for number := range strings.SplitSeq(q.Get("regels"), ",") {
+		if n, err := strconv.Atoi(number); err == nil {
+			lit[n] = true
+		}
+	}
 	return c.render(http.StatusOK, "file", p, struct {
 		Revision broker.Revision
+		Live     bool
 		Path     string
 		Lines    [][]span
-	}{r, p, highlight(p, content)}, link{"/beleid", c.say("Beleid", "Policy"), false})
+		Lit      map[int]bool
+	}{of, of == r, p, highlight(p, content), lit}, link{"/beleid", c.say("Beleid", "Policy"), false})
 }
 
 // Line turns an index into a line number.

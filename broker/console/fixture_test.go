@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,7 +34,14 @@ type desk struct {
 	proposals []register.Draft
 	steps     []string // that were taken
 	refuse    error    // what the register says to a step
+	reports   map[broker.Hash]json.RawMessage
+	wrong     error              // what working a proposal out again finds
+	decisions []console.Decision // of the log; the first has id answer(0), and so on
+	unlogged  error              // why a view can't be recorded
 }
+
+// answer is the id of the n-th recorded decision.
+func answer(n int) string { return fmt.Sprintf("0193a2b4-0000-7000-8000-%012d", n) }
 
 func (d *desk) live() broker.Revision { return policies.Revision(d.files) }
 func (d *desk) Files(_ context.Context, r broker.Revision) (map[string][]byte, error) {
@@ -85,7 +93,42 @@ func (d *desk) Requests(context.Context, time.Time, time.Time) iter.Seq2[workben
 	return func(func(workbench.Recorded, error) bool) {}
 }
 func (d *desk) Report(_ context.Context, h broker.Hash) (json.RawMessage, error) {
+	if r, ok := d.reports[h]; ok {
+		return r, nil
+	}
 	return nil, errors.New("no report")
+}
+func (d *desk) Decision(_ context.Context, by console.Person, id broker.RequestID) (console.Decision, error) {
+	for n, found := range d.decisions {
+		if answer(n) == string(id) {
+			if d.unlogged != nil {
+				return console.Decision{}, fmt.Errorf("%w: %w", console.ErrNotRecorded, d.unlogged)
+			}
+			d.steps = append(d.steps, fmt.Sprintf("view %d %s", n, by.ID))
+			return found, nil
+		}
+	}
+	return console.Decision{}, console.ErrNoDecision
+}
+func (d *desk) Verify(context.Context, int, func(int, int)) error { return d.wrong }
+func (d *desk) Agree(_ context.Context, by console.Person, n int, statement string) error {
+	d.steps = append(d.steps, fmt.Sprintf("agree %d %s %s", n, by.ID, statement))
+	return d.refuse
+}
+
+// keep puts a report under its digest.
+func (d *desk) keep(t *testing.T, report any) broker.Hash {
+	t.Helper()
+	data, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.reports == nil {
+		d.reports = map[broker.Hash]json.RawMessage{}
+	}
+	h := broker.Hash(sha256.Sum256(data))
+	d.reports[h] = data
+	return h
 }
 func (d *desk) Submit(_ context.Context, by console.Person, title string, base broker.Revision, files map[string][]byte, _ console.Study) (int, error) {
 	d.steps = append(d.steps, "submit "+by.ID)

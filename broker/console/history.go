@@ -28,22 +28,16 @@ type historyView struct {
 
 func (k *Console) serveHistory(c *call) error {
 	p := k.cfg.Desk.Policy()
-	v := historyView{}
+	v := historyView{Known: revisions(p)}
 	for i, a := range slices.Backward(p.History) {
 		one := past{Activation: a, Live: i == len(p.History)-1}
 		if d, ok := p.Find(a.Draft); ok {
 			one.Title = d.Title
 		}
 		v.Past = append(v.Past, one)
-		if !slices.Contains(v.Known, a.Revision) {
-			v.Known = append(v.Known, a.Revision)
-		}
 	}
 	for _, d := range slices.Backward(p.Drafts) {
 		v.Drafts = append(v.Drafts, d)
-		if !slices.Contains(v.Known, d.Revision) {
-			v.Known = append(v.Known, d.Revision)
-		}
 	}
 	q := c.r.URL.Query()
 	v.From, v.To = broker.Revision(q.Get("van")), broker.Revision(q.Get("naar"))

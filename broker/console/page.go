@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/register"
 )
 
 //go:embed web
@@ -109,6 +110,7 @@ func (c *call) navigation() []link {
 		{"/catalogus", c.say("Catalogus", "Catalog"), false},
 		{"/afspraken", c.say("Afspraken", "Agreements"), false},
 		{"/geschiedenis", c.say("Geschiedenis", "History"), false},
+		{"/waarom", c.say("Waarom", "Why"), false},
 	} {
 		if c.person == nil || !c.console.may(c.person, http.MethodGet, l.Path) {
 			continue
@@ -122,13 +124,15 @@ func (c *call) navigation() []link {
 
 // fail shows an error as a page.
 func (c *call) fail(err error) {
-	type fault struct{ Text, Advice string }
+	type fault struct{ Text, Advice, Detail string }
 	show := func(status int, title string, f fault) {
 		if again := c.render(status, "error", title, f); again != nil {
 			http.Error(c.w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		}
 	}
+	told := func(text, advice string) fault { return fault{Text: text, Advice: advice} }
 	var m mistake
+	var no refusal
 	var large *http.MaxBytesError
 	switch {
 	case errors.Is(err, errSignIn):
@@ -137,29 +141,35 @@ func (c *call) fail(err error) {
 		}
 		c.redirect("/aanmelden")
 	case errors.Is(err, errForbidden):
-		show(http.StatusForbidden, c.say("Dit mag u niet", "You may not do this"), fault{
+		show(http.StatusForbidden, c.say("Dit mag u niet", "You may not do this"), told(
 			c.say("Uw rol geeft geen toegang tot deze pagina of handeling.", "Your role gives no access to this page or action."),
-			c.say("Vraag het aan een collega die dit wel mag, of ga terug naar het overzicht.", "Ask a colleague who may, or go back to the overview.")})
+			c.say("Vraag het aan een collega die dit wel mag, of ga terug naar het overzicht.", "Ask a colleague who may, or go back to the overview.")))
 	case errors.Is(err, errForged):
-		show(http.StatusForbidden, c.say("Dit formulier is verlopen", "This form has expired"), fault{
+		show(http.StatusForbidden, c.say("Dit formulier is verlopen", "This form has expired"), told(
 			c.say("Uw sessie is intussen een andere geworden. Er is niets gewijzigd.", "Your session is another one by now. Nothing was changed."),
-			c.say("Open de pagina opnieuw en probeer het nog eens.", "Open the page again and try once more.")})
+			c.say("Open de pagina opnieuw en probeer het nog eens.", "Open the page again and try once more.")))
 	case errors.Is(err, errNotFound):
-		show(http.StatusNotFound, c.say("Pagina niet gevonden", "Page not found"), fault{
+		show(http.StatusNotFound, c.say("Pagina niet gevonden", "Page not found"), told(
 			c.say("Deze pagina bestaat niet, of niet meer.", "This page does not exist, or no longer."),
-			c.say("Ga terug naar het overzicht.", "Go back to the overview.")})
+			c.say("Ga terug naar het overzicht.", "Go back to the overview.")))
 	case errors.Is(err, errNoMethod):
-		show(http.StatusMethodNotAllowed, c.say("Dit kan hier niet", "Not possible here"), fault{"", ""})
+		show(http.StatusMethodNotAllowed, c.say("Dit kan hier niet", "Not possible here"), fault{})
+	case errors.Is(err, ErrNotRecorded):
+		show(http.StatusServiceUnavailable, c.say("Er wordt niets getoond", "Nothing is shown"), told(
+			c.say("Dat u dit besluit bekijkt moet in het logboek staan voordat u het ziet, en dat lukte niet.", "That you look at this decision must stand in the log before you see it, and that failed."),
+			c.say("Probeer het later nog eens. Blijft het zo, meld het dan aan de beheerder.", "Try again later. If it stays so, tell the operator.")))
 	case errors.As(err, &m):
-		show(http.StatusBadRequest, c.say("Er ging iets mis", "Something went wrong"), fault{c.say(m.nl, m.en), c.say("Ga terug en verbeter het.", "Go back and mend it.")})
+		show(http.StatusBadRequest, c.say("Er ging iets mis", "Something went wrong"), told(c.say(m.nl, m.en), c.say("Ga terug en verbeter het.", "Go back and mend it.")))
+	case errors.As(err, &no):
+		show(http.StatusBadRequest, c.say("Dit is niet gedaan", "This was not done"), fault{Detail: no.err.Error()})
 	case errors.As(err, &large):
-		show(http.StatusRequestEntityTooLarge, c.say("Dit is te groot", "This is too large"), fault{
-			c.say("Een bestand mag hier hooguit 1 MB zijn.", "A file may be 1 MB here at most."), ""})
+		show(http.StatusRequestEntityTooLarge, c.say("Dit is te groot", "This is too large"), told(
+			c.say("Een bestand mag hier hooguit 1 MB zijn.", "A file may be 1 MB here at most."), ""))
 	default:
-		show(http.StatusInternalServerError, c.say("Er ging iets mis", "Something went wrong"), fault{
+		show(http.StatusInternalServerError, c.say("Er ging iets mis", "Something went wrong"), told(
 			c.say("Dit ligt aan ons. Er is niets gewijzigd dat u niet ziet.", "This is our fault. Nothing was changed that you do not see."),
 			c.say("Probeer het later nog eens. Blijft het zo, meld het dan aan de beheerder; de oorzaak staat in het logboek van de server.",
-				"Try again later. If it stays so, tell the operator; the cause is in the server's log.")})
+				"Try again later. If it stays so, tell the operator; the cause is in the server's log.")))
 	}
 }
 
@@ -267,6 +277,9 @@ func (c *call) RoleName(r Role) string {
 	}
 	return string(r)
 }
+
+// Office names the role of somebody who signs.
+func (c *call) Office(r register.OfficerRole) string { return c.RoleName(Role(r)) }
 
 // Who is the person signed in, or nobody.
 func (c *call) Who() Person {

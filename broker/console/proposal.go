@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -33,7 +34,7 @@ func (k *Console) submitDraft(c *call) error {
 	}
 	n, err := k.cfg.Desk.Submit(c.r.Context(), *c.person, d.Title, p.Live, files, s.study())
 	if err != nil {
-		return refused(err)
+		return refusal{err}
 	}
 	if _, err := k.drafts.change(d.ID, func(d *draft) error { d.Sent = revisionOf(files); return nil }); err != nil {
 		return err
@@ -43,22 +44,35 @@ func (k *Console) submitDraft(c *call) error {
 	return nil
 }
 
-// refused shows what the register or the engine said to a step.
-func refused(err error) error { return mistake{err.Error(), err.Error()} }
-
-// proposalView is the page of a proposal: what one approves is what stands here.
+// proposalView is the page of a proposal: what one approves is what stands here. What is signed is read as it was kept; what
+// can be worked out again in reasonable time is, by Desk.Verify, and without that nobody is offered to approve.
 type proposalView struct {
 	register.Draft
 	By         string
 	Own        bool
 	Approvals  []approvalLine
 	Holders    []holderLine
+	Asked      bool // the reader's judgement is asked
+	CanVerify  bool
 	CanApprove bool
+	CanAgree   bool
 	CanLive    bool
 	Diff       []fileDiff
-	Tests      *workbench.TestReport
-	Difference *workbench.Difference
+	Tests      *keptTests
+	Difference *keptDifference
 	Impact     *workbench.ImpactReport
+	Recount    *story
+}
+
+// keptTests and keptDifference are reports as they are kept under a digest.
+type keptTests struct {
+	workbench.TestReport
+	Mutation *workbench.MutationReport
+}
+
+type keptDifference struct {
+	workbench.Difference
+	Guardrails workbench.GuardrailReport
 }
 
 type approvalLine struct {
@@ -66,10 +80,12 @@ type approvalLine struct {
 	By string
 }
 
-// holderLine is a holder whose word is needed, because it would give more.
+// holderLine is a holder whose word is needed, because it would give more: which fields, and how it says so.
 type holderLine struct {
+	OIN    broker.OIN
 	Name   string
 	Agreed bool
+	Fields []broker.FieldInfo
 }
 
 func (k *Console) proposal(c *call) (register.Draft, error) {
@@ -90,19 +106,16 @@ func (k *Console) serveProposal(c *call) error {
 		return err
 	}
 	ctx := c.r.Context()
-	v := proposalView{Draft: d, By: k.cfg.Desk.Officer(d.Author)}
+	v := proposalView{Draft: d, By: k.cfg.Desk.Officer(d.Author), Recount: k.recount(d)}
 	v.Own = v.By == c.person.ID
 	for _, a := range d.Approvals {
 		v.Approvals = append(v.Approvals, approvalLine{a, k.cfg.Desk.Officer(a.Officer)})
 	}
-	for _, h := range d.Agreed {
-		v.Holders = append(v.Holders, holderLine{k.agency(h.Holder), true})
-	}
-	for _, oin := range d.WaitsForHolders {
-		v.Holders = append(v.Holders, holderLine{k.agency(oin), false})
-	}
-	v.CanApprove = !v.Own && d.State == register.StateChecked && slices.Contains(d.WaitsFor, register.OfficerRole(c.person.Role)) &&
+	v.CanVerify = d.State == register.StateChecked && c.May(http.MethodPost, "/voorstel/:nummer/narekenen")
+	v.Asked = !v.Own && d.State == register.StateChecked && slices.Contains(d.WaitsFor, register.OfficerRole(c.person.Role)) &&
 		c.May(http.MethodPost, "/voorstel/:nummer/goedkeuren")
+	v.CanApprove = v.Asked && v.Recount.Verified()
+	v.CanAgree = len(d.WaitsForHolders) > 0 && c.May(http.MethodPost, "/voorstel/:nummer/instemmen")
 	v.CanLive = d.State == register.StateApproved && c.May(http.MethodPost, "/voorstel/:nummer/activeren")
 	files, err := k.cfg.Desk.Files(ctx, d.Revision)
 	if err != nil {
@@ -113,6 +126,11 @@ func (k *Console) serveProposal(c *call) error {
 		return fmt.Errorf("read base of proposal %d: %w", d.Number, err)
 	}
 	v.Diff = diffFiles(base, files)
+	catalog, err := k.cfg.Desk.Catalog(files)
+	if err != nil {
+		return err
+	}
+	v.Holders = k.holders(d, catalog)
 	if err := k.kept(ctx, d.Reports.Tests, &v.Tests); err != nil {
 		return err
 	}
@@ -120,14 +138,126 @@ func (k *Console) serveProposal(c *call) error {
 		return err
 	}
 	if v.Difference != nil {
-		if v.Difference.Catalog, err = k.cfg.Desk.Catalog(files); err != nil {
-			return err
-		}
+		v.Difference.Catalog = catalog
 	}
 	if err := k.kept(ctx, d.Reports.Impact, &v.Impact); err != nil {
 		return err
 	}
 	return c.render(http.StatusOK, "proposal", d.Title, v, link{"/geschiedenis", c.say("Geschiedenis", "History"), false})
+}
+
+// holders are those that would give more, each with the fields that it would give more of.
+func (k *Console) holders(d register.Draft, catalog *broker.Catalog) []holderLine {
+	var out []holderLine
+	add := func(oin broker.OIN, agreed bool) {
+		h := holderLine{OIN: oin, Name: k.agency(oin), Agreed: agreed}
+		for _, w := range d.Widens {
+			if slices.ContainsFunc(k.cfg.Desk.Agencies(), func(a broker.Agency) bool { return a.OIN == oin && slices.Contains(w.Kinds, a.Kind) }) &&
+				slices.ContainsFunc(k.cfg.Desk.Agreements(), func(a register.Agreement) bool { return a.Holder == oin && slices.Contains(a.Domains, w.Domain) }) {
+				info, ok := catalog.Field(w.Field)
+				if !ok { // a field that the proposal takes away can't widen; its path says enough
+					info = broker.FieldInfo{Path: w.Field, Label: broker.Text{NL: string(w.Field), EN: string(w.Field)}}
+				}
+				h.Fields = append(h.Fields, info)
+			}
+		}
+		out = append(out, h)
+	}
+	for _, h := range d.Agreed {
+		add(h.Holder, true)
+	}
+	for _, oin := range d.WaitsForHolders {
+		add(oin, false)
+	}
+	return out
+}
+
+// askVerify is the step in which a proposal is worked out again.
+const askVerify = "verify"
+
+func recountKey(n int) string { return fmt.Sprintf("voorstel/%d", n) }
+
+// recount finds the work on a proposal on the approver's side.
+func (k *Console) recount(d register.Draft) *story {
+	j := k.jobs.get(recountKey(d.Number))
+	if j == nil {
+		return &story{}
+	}
+	s, _ := j.now()
+	return &story{state: s, Began: true, Started: j.started}
+}
+
+// Changes is the difference that is signed for.
+func (v proposalView) Changes() *workbench.Difference {
+	if v.Difference == nil {
+		return nil
+	}
+	return &v.Difference.Difference
+}
+
+// Verified tells whether the proposal was worked out again and is what its reports say.
+func (s *story) Verified() bool {
+	return s.result(askVerify).Finished() && s.result(askVerify).Err == nil
+}
+
+// recountProposal works a proposal out again. Anybody who reads it may: it changes nothing.
+func (k *Console) recountProposal(c *call) error {
+	d, err := k.proposal(c)
+	if err != nil {
+		return err
+	}
+	files, err := k.cfg.Desk.Files(c.r.Context(), d.Revision)
+	if err != nil {
+		return fmt.Errorf("read proposal %d: %w", d.Number, err)
+	}
+	k.jobs.start(recountKey(d.Number), true, []step{
+		{askCheck, func(context.Context, func(int, int)) (any, error) { r := workbench.Check(files); return &r, nil }},
+		{askVerify, func(ctx context.Context, progress func(int, int)) (any, error) {
+			return true, k.cfg.Desk.Verify(ctx, d.Number, progress)
+		}},
+		matrixStep(files),
+	})
+	c.redirect(fmt.Sprintf("/voorstel/%d#nagerekend", d.Number))
+	return nil
+}
+
+func (k *Console) serveRecount(c *call) error {
+	d, err := k.proposal(c)
+	if err != nil {
+		return err
+	}
+	j := k.jobs.get(recountKey(d.Number))
+	if j == nil {
+		return errNotFound
+	}
+	return c.follow(j)
+}
+
+// recordAgreement takes in what a holder signed on a machine of its own.
+func (k *Console) recordAgreement(c *call) error {
+	d, err := k.proposal(c)
+	if err != nil {
+		return err
+	}
+	file, _, err := c.r.FormFile("verklaring")
+	if err != nil {
+		return mistake{"Kies het bestand met de verklaring van de houder.", "Choose the file with the holder's statement."}
+	}
+	defer func() { _ = file.Close() }()
+	const most = 64 << 10 // a statement is some 1 KB
+	statement, err := io.ReadAll(io.LimitReader(file, most+1))
+	if err != nil {
+		return err
+	}
+	if len(statement) > most {
+		return mistake{"Dit is geen verklaring van een houder: het bestand is te groot.", "This is no statement of a holder: the file is too large."}
+	}
+	if err := k.cfg.Desk.Agree(c.r.Context(), *c.person, d.Number, strings.TrimSpace(string(statement))); err != nil {
+		return refusal{err}
+	}
+	c.notice("De instemming van de houder is vastgelegd.", "The holder's agreement was recorded.")
+	c.redirect(fmt.Sprintf("/voorstel/%d", d.Number))
+	return nil
 }
 
 // comparedWith is what a proposal on a base is compared with: during a stop that which it took the place of.
@@ -173,8 +303,12 @@ func (k *Console) approveProposal(c *call) error {
 	if c.r.PostFormValue("revisie") != string(d.Revision) {
 		return mistake{"Open het voorstel opnieuw: dit formulier hoorde bij een ander.", "Open the proposal again: this form belonged to another."}
 	}
+	if !k.recount(d).Verified() {
+		return mistake{"Laat dit voorstel eerst narekenen. Zonder dat, of als het niet klopt met de rapporten, kan het niet worden goedgekeurd.",
+			"Have this proposal worked out again first. Without that, or where it is not what its reports say, it can't be approved."}
+	}
 	if err := k.cfg.Desk.Approve(c.r.Context(), *c.person, d.Number); err != nil {
-		return refused(err)
+		return refusal{err}
 	}
 	c.notice("U hebt dit voorstel goedgekeurd. Wat u goedkeurde is wat er komt te gelden.", "You approved this proposal. What you approved is what comes into force.")
 	c.redirect(fmt.Sprintf("/voorstel/%d", d.Number))
@@ -187,7 +321,7 @@ func (k *Console) activateProposal(c *call) error {
 		return err
 	}
 	if err := k.cfg.Desk.Activate(c.r.Context(), *c.person, d.Number); err != nil {
-		return refused(err)
+		return refusal{err}
 	}
 	c.notice("Dit beleid geldt nu, op elke gateway.", "This policy is in force now, on every gateway.")
 	c.redirect("/")
@@ -204,7 +338,7 @@ func (k *Console) stopAll(c *call) error {
 		return mistake{"Geef een reden, en bevestig dat u alles wilt stilleggen.", "Give a reason, and confirm that you want to halt everything."}
 	}
 	if err := k.cfg.Desk.Stop(c.r.Context(), *c.person, reason); err != nil {
-		return refused(err)
+		return refusal{err}
 	}
 	c.notice("Noodstop: alle verstrekkingen zijn stilgelegd.", "Emergency stop: all disclosure was halted.")
 	c.redirect("/")

@@ -44,6 +44,9 @@ func (k *Console) table() []route {
 		{get, "/matrix/voortgang", readers(), k.serveMatrixProgress},
 		{get, "/matrix/bestand", readers(), k.serveMatrixFile},
 		{get, "/geschiedenis", everybody(), k.serveHistory},
+		{get, "/waarom", everybody(), k.serveWhy},
+		{post, "/waarom", readers(), k.askWhy},
+		{post, "/waarom/besluit", everybody(), k.showDecision},
 
 		{get, "/ontwerpen", readers(), k.serveDrafts},
 		{post, "/ontwerpen", authors(), k.makeDraft},
@@ -61,7 +64,10 @@ func (k *Console) table() []route {
 		{post, "/ontwerpen/:id/indienen", authors(), k.submitDraft},
 
 		{get, "/voorstel/:nummer", readers(), k.serveProposal},
+		{post, "/voorstel/:nummer/narekenen", readers(), k.recountProposal},
+		{get, "/voorstel/:nummer/voortgang", readers(), k.serveRecount},
 		{post, "/voorstel/:nummer/goedkeuren", authors(), k.approveProposal},
+		{post, "/voorstel/:nummer/instemmen", authors(), k.recordAgreement},
 		{post, "/voorstel/:nummer/activeren", authors(), k.activateProposal},
 		{get, "/noodstop", []Role{PrivacyOfficer}, k.serveStop},
 		{post, "/noodstop", []Role{PrivacyOfficer}, k.stopAll},
@@ -99,6 +105,11 @@ var (
 type mistake struct{ nl, en string }
 
 func (m mistake) Error() string { return m.en }
+
+// refusal is what the register or the engine said to a step. It is shown as it is, in English: it names commands and digests.
+type refusal struct{ err error }
+
+func (r refusal) Error() string { return r.err.Error() }
 
 // enter does for every route what comes before and after it: who it is, whether they may, and a page for each error.
 func (k *Console) enter(r route) gin.HandlerFunc {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/schakel/schakel/broker"
@@ -81,6 +82,34 @@ func (k *Console) steps(base, files map[string][]byte) []step {
 			return &r, err
 		}},
 	}
+}
+
+// seen is an impact, with the difference that has a query for each change in it.
+type seen struct {
+	Impact     *workbench.ImpactReport
+	Difference *workbench.Difference
+}
+
+// Seen puts the two together for a page.
+func (c *call) Seen(i *workbench.ImpactReport, d *workbench.Difference) seen { return seen{i, d} }
+
+// Example finds a query that shows a change: the impact itself holds none, since it counts what was really asked.
+func (s seen) Example(i workbench.ImpactChange) *whyExample {
+	form := func(g *broker.Grant) broker.Form {
+		if g == nil {
+			return ""
+		}
+		return g.Form
+	}
+	if s.Difference == nil {
+		return nil
+	}
+	for _, d := range s.Difference.Changes {
+		if d.Field == i.Field && form(d.Before) == i.From && form(d.After) == i.To && slices.Contains(i.Roles, d.Role) {
+			return &whyExample{s.Difference.Draft, d.Example}
+		}
+	}
+	return nil
 }
 
 // What templates ask of a story; nil where there is no answer.
@@ -264,6 +293,8 @@ func (c *call) Question(name string) string {
 		return c.say("wie merkt het?", "who notices?")
 	case askMatrix:
 		return c.say("wie krijgt wat?", "who gets what?")
+	case askVerify:
+		return c.say("klopt het met de rapporten?", "is it what its reports say?")
 	case askTurns:
 		return c.say("merkt een test elke voorwaarde?", "does a test notice each condition?")
 	}
@@ -276,7 +307,15 @@ func (c *call) Why(s stepState) string {
 	case errors.Is(s.Err, context.Canceled):
 		return c.say("Gestopt voordat er een antwoord was.", "Stopped before there was an answer.")
 	case s.Err != nil:
-		return s.Err.Error()
+		return c.say("Deze vraag kon niet worden beantwoord; de oorzaak, in het Engels:", "This question could not be answered; the cause:")
 	}
 	return ""
+}
+
+// Fault is what a room said when it failed, in English; "" for a step that was only stopped.
+func (c *call) Fault(s stepState) string {
+	if s.Err == nil || errors.Is(s.Err, context.Canceled) {
+		return ""
+	}
+	return s.Err.Error()
 }

@@ -85,8 +85,11 @@ type tlsConfig struct {
 type consoleConfig struct {
 	Listen      string `yaml:"listen"`      // host:port, on a network of the organisation
 	URL         string `yaml:"url"`         // what browsers call it: https://beleid.example
-	Certificate string `yaml:"certificate"` // PEM; without one it is plain HTTP, for behind a terminating proxy on the same machine only
+	Certificate string `yaml:"certificate"` // PEM; without one it is plain HTTP, for behind a proxy that ends TLS
 	Key         string `yaml:"key"`         // PEM
+	// Proxy says that a proxy which ends TLS stands before a plain Listen that is not on this machine only, and that nothing
+	// else can reach it there.
+	Proxy bool `yaml:"proxy"`
 
 	Issuer           string                  `yaml:"issuer"` // of the identity provider
 	ClientID         string                  `yaml:"clientID"`
@@ -120,6 +123,9 @@ func (c *consoleConfig) check() error {
 	}
 	if (c.Certificate == "") != (c.Key == "") {
 		return fmt.Errorf("console: certificate and key go together")
+	}
+	if c.Certificate == "" && !c.Proxy && !loopback(c.Listen) {
+		return fmt.Errorf("console.listen: plain HTTP here would send sessions in clear over a network; give console.certificate and key, listen on 127.0.0.1, or say console.proxy: true where a proxy that ends TLS stands before it")
 	}
 	if !strings.HasPrefix(c.URL, "https://") {
 		return fmt.Errorf("console.url must begin with https://, also behind a proxy that ends TLS")

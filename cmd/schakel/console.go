@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
 	"github.com/schakel/schakel/broker/console"
 	"github.com/schakel/schakel/broker/decide"
 	"github.com/schakel/schakel/broker/register"
@@ -51,6 +52,9 @@ const demoConsole = "127.0.0.1:8081"
 
 // site takes the address of the demo's console.
 func (d *demo) site(ctx context.Context) (*consoleSite, error) {
+	if !loopback(d.console) {
+		return nil, fmt.Errorf("console: %s is not on this machine only, and in the demo whoever reaches the console may be anybody; choose a loopback address with --console", d.console)
+	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", d.console)
 	if err != nil && d.console == demoConsole {
@@ -60,6 +64,16 @@ func (d *demo) site(ctx context.Context) (*consoleSite, error) {
 		return nil, fmt.Errorf("%w; choose another address with --console", err)
 	}
 	return &consoleSite{listener: l, url: "http://" + l.Addr().String(), personas: demoPersonas()}, nil
+}
+
+// loopback tells whether an address to listen at can only be reached from this machine.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 // site takes the console's address; nil where none is configured.
@@ -84,7 +98,7 @@ func (c *consoleConfig) site(ctx context.Context) (*consoleSite, error) {
 
 // serveConsole runs the console until the server stops.
 func (s *server) serveConsole(site *consoleSite) error {
-	k, err := console.New(console.Config{Desk: &consoleDesk{desk: s.desk, append: appender(s.writer), dir: s.cfg.dir}, Dir: filepath.Join(s.cfg.dir, draftsFolder),
+	k, err := console.New(console.Config{Desk: &consoleDesk{desk: s.desk, writer: s.writer, append: appender(s.writer), dir: s.cfg.dir}, Dir: filepath.Join(s.cfg.dir, draftsFolder),
 		PublicURL: site.url, Personas: site.personas, OIDC: site.oidc, TLS: site.tls, Log: s.cfg.log})
 	if err != nil {
 		return err
@@ -96,6 +110,7 @@ func (s *server) serveConsole(site *consoleSite) error {
 // stream.
 type consoleDesk struct {
 	*desk
+	writer *audit.Writer
 	append register.Appender
 	dir    string // the data folder, for officers' keys
 	mu     sync.Mutex
@@ -150,6 +165,42 @@ func (d *consoleDesk) Requests(ctx context.Context, since, until time.Time) iter
 	return recorded(ctx, d.store, d.ring, since, until)
 }
 
+// viewWithin bounds the wait until a view is in the log.
+const viewWithin = 5 * time.Second
+
+// Decision finds a decision in the log, by the time in its id, and records the view in the gateway's own stream.
+func (d *consoleDesk) Decision(ctx context.Context, by console.Person, id broker.RequestID) (console.Decision, error) {
+	cfg, err := whenAnswered(string(id))
+	if err != nil {
+		return console.Decision{}, fmt.Errorf("%w: %w", console.ErrNoDecision, err)
+	}
+	cfg.Store, cfg.Vault = d.store, d.vault
+	r, err := findAnswer(ctx, cfg, string(id))
+	if errors.Is(err, errNoAnswer) {
+		return console.Decision{}, console.ErrNoDecision
+	}
+	if err != nil {
+		return console.Decision{}, err
+	}
+	soon, cancel := context.WithTimeout(ctx, viewWithin)
+	defer cancel()
+	if err := d.writer.View(soon, audit.Viewed{Writer: r.Writer, Event: audit.Ref{ID: r.ID, Hash: r.Hash}, How: "console waarom"},
+		broker.Staff{Worker: broker.WorkerID(by.ID)}); err != nil {
+		return console.Decision{}, fmt.Errorf("%w: %w", console.ErrNotRecorded, err)
+	}
+	out := console.Decision{Event: r.Writer + " " + r.ID.String(), Time: r.Time}
+	for _, s := range r.Subjects {
+		for _, n := range s.Queries {
+			part := console.DecisionPart{Subject: s.Subject, Lookup: s.Lookup, Revision: r.Revisions[n]}
+			if err := json.Unmarshal(r.Queries[n], &part.Query); err != nil {
+				return console.Decision{}, fmt.Errorf("read recorded query: %w", err)
+			}
+			out.Parts = append(out.Parts, part)
+		}
+	}
+	return out, nil
+}
+
 func (d *consoleDesk) Report(ctx context.Context, h broker.Hash) (json.RawMessage, error) {
 	return d.readReport(ctx, h)
 }
@@ -194,6 +245,18 @@ func (d *consoleDesk) Approve(ctx context.Context, by console.Person, n int) err
 		return err
 	}
 	return d.approve(ctx, d.append, n, by.ID, signer)
+}
+
+func (d *consoleDesk) Verify(ctx context.Context, n int, progress func(done, of int)) error {
+	draft, err := d.draft(ctx, n)
+	if err != nil {
+		return err
+	}
+	return d.verifyProposal(ctx, draft, progress)
+}
+
+func (d *consoleDesk) Agree(ctx context.Context, by console.Person, n int, statement string) error {
+	return d.recordAgreement(ctx, d.append, by.ID, n, statement)
 }
 
 func (d *consoleDesk) Activate(ctx context.Context, by console.Person, n int) error {
