@@ -57,14 +57,15 @@ type Desk interface {
 	// Requests gives the recorded requests of a window.
 	Requests(ctx context.Context, since, until time.Time) iter.Seq2[workbench.Recorded, error]
 	// Decision gives a recorded decision by the id of its answer, once it is durable in the log that this person looks at it.
-	// Errors: ErrNoDecision, ErrNotRecorded; with any error nothing is given.
+	// Errors: ErrNoDecision, ErrMayNotLook, ErrNotRecorded; with any error nothing is given.
 	Decision(ctx context.Context, by Person, id broker.RequestID) (Decision, error)
 	// Report gives a kept report by its digest.
 	Report(ctx context.Context, h broker.Hash) (json.RawMessage, error)
 
 	// Submit proposes files, made on base, with what they were told, and gives the number of the proposal.
 	Submit(ctx context.Context, by Person, title string, base broker.Revision, files map[string][]byte, s Study) (int, error)
-	// Approve signs for a proposal with exactly its reports.
+	// Approve signs for a proposal with exactly its reports. It refuses one that Verify does, and works it out again where
+	// nobody did yet.
 	Approve(ctx context.Context, by Person, number int) error
 	// Verify works out again, from its files, what a proposal changes and whether it breaks a guardrail. An error says what
 	// of it is not as its reports say.
@@ -108,14 +109,15 @@ type Config struct {
 
 // Console is the http.Handler of the console's listener.
 type Console struct {
-	cfg      Config
-	host     string
-	sessions *scs.SessionManager
-	provider *provider
-	pages    *pages
-	drafts   *drafts
-	jobs     *jobs
-	handler  http.Handler
+	cfg       Config
+	host      string
+	sessions  *scs.SessionManager
+	provider  *provider
+	pages     *pages
+	drafts    *drafts
+	jobs      *jobs // on drafts, proposals and the matrix
+	questions *jobs // explanations: shorter, so they don't wait for those
+	handler   http.Handler
 }
 
 // New makes a Console.
@@ -136,7 +138,7 @@ func New(c Config) (*Console, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	k := &Console{cfg: c, host: u.Host, sessions: newSessions(u.Scheme == "https"), jobs: newJobs()}
+	k := &Console{cfg: c, host: u.Host, sessions: newSessions(u.Scheme == "https"), jobs: newJobs(), questions: newJobs()}
 	if c.OIDC != nil {
 		k.provider = &provider{cfg: *c.OIDC, redirect: u.Scheme + "://" + u.Host + "/callback"}
 	}
@@ -176,6 +178,7 @@ func (k *Console) Serve(ctx context.Context, l net.Listener) error {
 	}
 	stop() // ends streams of progress, which Shutdown would wait for
 	k.jobs.stop()
+	k.questions.stop()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return s.Shutdown(end)

@@ -22,7 +22,7 @@ func TestRoles(t *testing.T) {
 		"POST /ontwerpen/:id/toetsing": authors, "POST /ontwerpen/:id/toetsing/stop": authors, "GET /ontwerpen/:id/voortgang": readers,
 		"POST /ontwerpen/:id/indienen": authors, "GET /voorstel/:nummer": readers, "POST /voorstel/:nummer/goedkeuren": authors,
 		"POST /voorstel/:nummer/narekenen": readers, "GET /voorstel/:nummer/voortgang": readers, "POST /voorstel/:nummer/instemmen": authors,
-		"GET /waarom": all, "POST /waarom": readers, "POST /waarom/besluit": all,
+		"GET /waarom": all, "POST /waarom": readers, "POST /waarom/besluit": all, "GET /waarom/:id": all, "GET /waarom/:id/voortgang": all,
 		"POST /voorstel/:nummer/activeren": authors, "GET /noodstop": {p}, "POST /noodstop": {p},
 		"GET /matrix": readers, "POST /matrix": readers, "GET /matrix/voortgang": readers, "GET /matrix/bestand": readers,
 		"GET /geschiedenis": all, "GET /": all, "GET /beleid": readers, "GET /beleid/bestand": readers, "GET /catalogus": all, "GET /afspraken": readers,

@@ -12,4 +12,4 @@ func Routes(t *testing.T) (out []string) {
 }
 
 // Halt ends the work that goes on without anybody looking.
-func (k *Console) Halt() { k.jobs.stop() }
+func (k *Console) Halt() { k.jobs.stop(); k.questions.stop() }

@@ -136,6 +136,9 @@ func (d *desk) Submit(_ context.Context, by console.Person, title string, base b
 	return len(d.proposals), nil
 }
 func (d *desk) Approve(_ context.Context, by console.Person, n int) error {
+	if d.wrong != nil {
+		return d.wrong
+	}
 	d.steps = append(d.steps, fmt.Sprintf("approve %d %s", n, by.ID))
 	return d.refuse
 }

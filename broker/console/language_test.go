@@ -140,7 +140,7 @@ func TestPagesInBothLanguages(t *testing.T) {
 		"": {"/bestaat-niet"},
 	}
 	files := []string{"/assets/:version/:name", "/aanmelden/oidc", "/callback", "/matrix/voortgang", "/matrix/bestand", "/ontwerpen/:id/woorden",
-		"/ontwerpen/:id/voortgang", "/voorstel/:nummer/voortgang"} // no pages
+		"/ontwerpen/:id/voortgang", "/voorstel/:nummer/voortgang", "/waarom/:id", "/waarom/:id/voortgang"} // no pages, or below
 	for _, route := range console.Routes(t) {
 		if path, get := strings.CutPrefix(route, "GET "); get && pages[path] == nil && !slices.Contains(files, path) {
 			t.Errorf("this test does not visit %s", path)
@@ -189,7 +189,7 @@ func TestPagesInBothLanguages(t *testing.T) {
 		v := visitors["p1"]
 		for path, f := range map[string]url.Values{"/waarom": form, "/waarom/besluit": {"besluit": {answer(0)}}, "/noodstop": {}, outdated + "/verplaats": {},
 			"/voorstel/1/goedkeuren": {}, "/ontwerpen": {}, at + "/bestand": {"pad": {"x"}}} {
-			resp, body := v.send(path, f)
+			resp, body := v.ask(path, f)
 			look("POST "+path, resp.StatusCode, body)
 		}
 	}

@@ -172,65 +172,12 @@ func (k *Console) holders(d register.Draft, catalog *broker.Catalog) []holderLin
 	return out
 }
 
-// askVerify is the step in which a proposal is worked out again.
-const askVerify = "verify"
-
-func recountKey(n int) string { return fmt.Sprintf("voorstel/%d", n) }
-
-// recount finds the work on a proposal on the approver's side.
-func (k *Console) recount(d register.Draft) *story {
-	j := k.jobs.get(recountKey(d.Number))
-	if j == nil {
-		return &story{}
-	}
-	s, _ := j.now()
-	return &story{state: s, Began: true, Started: j.started}
-}
-
 // Changes is the difference that is signed for.
 func (v proposalView) Changes() *workbench.Difference {
 	if v.Difference == nil {
 		return nil
 	}
 	return &v.Difference.Difference
-}
-
-// Verified tells whether the proposal was worked out again and is what its reports say.
-func (s *story) Verified() bool {
-	return s.result(askVerify).Finished() && s.result(askVerify).Err == nil
-}
-
-// recountProposal works a proposal out again. Anybody who reads it may: it changes nothing.
-func (k *Console) recountProposal(c *call) error {
-	d, err := k.proposal(c)
-	if err != nil {
-		return err
-	}
-	files, err := k.cfg.Desk.Files(c.r.Context(), d.Revision)
-	if err != nil {
-		return fmt.Errorf("read proposal %d: %w", d.Number, err)
-	}
-	k.jobs.start(recountKey(d.Number), true, []step{
-		{askCheck, func(context.Context, func(int, int)) (any, error) { r := workbench.Check(files); return &r, nil }},
-		{askVerify, func(ctx context.Context, progress func(int, int)) (any, error) {
-			return true, k.cfg.Desk.Verify(ctx, d.Number, progress)
-		}},
-		matrixStep(files),
-	})
-	c.redirect(fmt.Sprintf("/voorstel/%d#nagerekend", d.Number))
-	return nil
-}
-
-func (k *Console) serveRecount(c *call) error {
-	d, err := k.proposal(c)
-	if err != nil {
-		return err
-	}
-	j := k.jobs.get(recountKey(d.Number))
-	if j == nil {
-		return errNotFound
-	}
-	return c.follow(j)
 }
 
 // recordAgreement takes in what a holder signed on a machine of its own.
@@ -303,10 +250,6 @@ func (k *Console) approveProposal(c *call) error {
 	if c.r.PostFormValue("revisie") != string(d.Revision) {
 		return mistake{"Open het voorstel opnieuw: dit formulier hoorde bij een ander.", "Open the proposal again: this form belonged to another."}
 	}
-	if !k.recount(d).Verified() {
-		return mistake{"Laat dit voorstel eerst narekenen. Zonder dat, of als het niet klopt met de rapporten, kan het niet worden goedgekeurd.",
-			"Have this proposal worked out again first. Without that, or where it is not what its reports say, it can't be approved."}
-	}
 	if err := k.cfg.Desk.Approve(c.r.Context(), *c.person, d.Number); err != nil {
 		return refusal{err}
 	}
@@ -324,23 +267,6 @@ func (k *Console) activateProposal(c *call) error {
 		return refusal{err}
 	}
 	c.notice("Dit beleid geldt nu, op elke gateway.", "This policy is in force now, on every gateway.")
-	c.redirect("/")
-	return nil
-}
-
-func (k *Console) serveStop(c *call) error {
-	return c.render(http.StatusOK, "stop", c.say("Noodstop", "Emergency stop"), k.cfg.Desk.Policy().Stop)
-}
-
-func (k *Console) stopAll(c *call) error {
-	reason := strings.TrimSpace(c.r.PostFormValue("reden"))
-	if reason == "" || c.r.PostFormValue("zeker") != "ja" {
-		return mistake{"Geef een reden, en bevestig dat u alles wilt stilleggen.", "Give a reason, and confirm that you want to halt everything."}
-	}
-	if err := k.cfg.Desk.Stop(c.r.Context(), *c.person, reason); err != nil {
-		return refusal{err}
-	}
-	c.notice("Noodstop: alle verstrekkingen zijn stilgelegd.", "Emergency stop: all disclosure was halted.")
 	c.redirect("/")
 	return nil
 }

@@ -45,8 +45,10 @@ func (k *Console) table() []route {
 		{get, "/matrix/bestand", readers(), k.serveMatrixFile},
 		{get, "/geschiedenis", everybody(), k.serveHistory},
 		{get, "/waarom", everybody(), k.serveWhy},
-		{post, "/waarom", readers(), k.askWhy},
-		{post, "/waarom/besluit", everybody(), k.showDecision},
+		{post, "/waarom", readers(), k.askQuestion},
+		{post, "/waarom/besluit", everybody(), k.lookUp},
+		{get, "/waarom/:id", everybody(), k.showWhy},
+		{get, "/waarom/:id/voortgang", everybody(), k.serveWhyProgress},
 
 		{get, "/ontwerpen", readers(), k.serveDrafts},
 		{post, "/ontwerpen", authors(), k.makeDraft},

@@ -20,6 +20,7 @@ const (
 	askDiffer = "difference"
 	askGuards = "guardrails"
 	askImpact = "impact"
+	askWhy    = "why"
 )
 
 // window is how far back recorded requests are decided again.
@@ -293,6 +294,8 @@ func (c *call) Question(name string) string {
 		return c.say("wie merkt het?", "who notices?")
 	case askMatrix:
 		return c.say("wie krijgt wat?", "who gets what?")
+	case askWhy:
+		return c.say("waarom?", "why?")
 	case askVerify:
 		return c.say("klopt het met de rapporten?", "is it what its reports say?")
 	case askTurns:

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ import (
 // What Desk.Decision says where it shows nothing.
 var (
 	ErrNoDecision  = errors.New("the log has no decision by this id")
+	ErrMayNotLook  = errors.New("who asks may not look at recorded decisions")
 	ErrNotRecorded = errors.New("that the decision is looked at could not be recorded")
 )
 
@@ -44,37 +44,9 @@ type whyView struct {
 	Form     *whyForm
 	Decision *Decision
 	Parts    []whyPart
+	Work     stepState // of an explanation
+	At       string    // its address, while it is being found out
 }
-
-// whyPart is the explanation of one query.
-type whyPart struct {
-	About    string // a data subject of a decision; "" for a question that was put together
-	Question string // who asks, and what for
-	Revision broker.Revision
-	Query    broker.Query
-	Fields   []whyField
-}
-
-// whyField is one field, with the source that decided about it.
-type whyField struct {
-	workbench.WhyField
-	Nearest, Others []workbench.Attempt
-	Form            broker.Text // in which it is given
-	Lit             []litFile
-	revision        broker.Revision
-}
-
-// Try is the question of a change, to be asked in turn.
-func (f whyField) Try(w workbench.WhyChange) whyExample { return whyExample{f.revision, w.Query} }
-
-// whyExample is a question that leads to this page, filled in.
-type whyExample struct {
-	Revision broker.Revision
-	Query    broker.Query
-}
-
-// Example puts a question and the revision that answers it together, for a button.
-func (c *call) Example(r broker.Revision, q broker.Query) whyExample { return whyExample{r, q} }
 
 func (k *Console) serveWhy(c *call) error {
 	v := whyView{}
@@ -95,8 +67,8 @@ func (k *Console) serveWhy(c *call) error {
 	return c.render(http.StatusOK, "why", c.say("Waarom?", "Why?"), v)
 }
 
-// askWhy explains a question that was put together, or changes the list it is put together from.
-func (k *Console) askWhy(c *call) error {
+// askQuestion explains a question that was put together, or changes the list it is put together from.
+func (k *Console) askQuestion(c *call) error {
 	r := broker.Revision(c.r.PostFormValue("revisie"))
 	files, draft, err := k.policyOf(c.r.Context(), r)
 	if errors.Is(err, errNotFound) {
@@ -115,29 +87,20 @@ func (k *Console) askWhy(c *call) error {
 		return err
 	}
 	q, unknown := within(catalog, q)
-	v := whyView{}
-	if v.Form, err = k.whyForm(c, r, catalog, q); err != nil {
-		return err
-	}
-	status := http.StatusOK
+	v, status := whyView{}, http.StatusBadRequest
 	switch {
-	case len(unknown) > 0 && c.r.PostFormValue("actie") != "kies":
-		v.Problem = c.say("Deze revisie kent deze woorden niet; ze zijn weggelaten: ", "This revision does not know these words; they were left out: ") + strings.Join(unknown, ", ")
-		status = http.StatusBadRequest
 	case c.r.PostFormValue("actie") == "kies":
+		status = http.StatusOK
+	case len(unknown) > 0:
+		v.Problem = c.say("Deze revisie kent deze woorden niet; ze zijn weggelaten: ", "This revision does not know these words; they were left out: ") + strings.Join(unknown, ", ")
 	case q.Role == "" || q.Purpose == "" || len(q.Fields) == 0:
 		v.Problem = c.say("Kies een rol, een doel en ten minste één veld.", "Choose a role, a purpose and at least one field.")
-		status = http.StatusBadRequest
 	default:
-		part, err := k.explain(c, files, draft, q)
-		if err != nil && c.r.Context().Err() == nil {
-			v.Problem, status = c.say("Deze revisie kan de vraag niet beantwoorden: ", "This revision can't answer the question: ")+err.Error(), http.StatusBadRequest
-			break
-		}
-		if err != nil {
-			return err
-		}
-		v.Parts = []whyPart{part}
+		k.startWhy(c, &answered{parts: []answeredPart{{DecisionPart: DecisionPart{Revision: r, Query: q}, files: files, draft: draft}}})
+		return nil
+	}
+	if v.Form, err = k.whyForm(c, r, catalog, q); err != nil {
+		return err
 	}
 	return c.render(status, "why", c.say("Waarom?", "Why?"), v)
 }
@@ -145,84 +108,156 @@ func (k *Console) askWhy(c *call) error {
 // answerID is the id of an answer: a UUIDv7 (RFC 9562).
 var answerID = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 
-// showDecision explains a recorded decision. That somebody looks is recorded before anything is shown.
-func (k *Console) showDecision(c *call) error {
+// lookUp explains a recorded decision. That somebody looks is recorded before anything is shown.
+func (k *Console) lookUp(c *call) error {
 	id := strings.ToLower(strings.TrimSpace(c.r.PostFormValue("besluit")))
 	if !answerID.MatchString(id) {
-		return mistake{"Dit is geen kenmerk van een antwoord. Het staat als `id` in het antwoord en ziet eruit als 0193a2b4-0000-7000-8000-000000000000.",
-			"This is no id of an answer. It stands in the answer as `id` and looks like 0193a2b4-0000-7000-8000-000000000000."}
+		return mistake{"Dit is geen kenmerk van een antwoord. Het staat als id in het antwoord en ziet eruit als 0193a2b4-0000-7000-8000-000000000000.",
+			"This is no id of an answer. It stands in the answer as id and looks like 0193a2b4-0000-7000-8000-000000000000."}
 	}
 	d, err := k.cfg.Desk.Decision(c.r.Context(), *c.person, broker.RequestID(id))
-	if errors.Is(err, ErrNoDecision) {
+	switch {
+	case errors.Is(err, ErrNoDecision):
 		return mistake{"Dit besluit staat niet in het logboek van deze Schakel.", "This decision is not in the log of this Schakel."}
-	}
-	if err != nil {
+	case errors.Is(err, ErrMayNotLook):
+		return refusal{err}
+	case err != nil:
 		return err
 	}
-	v := whyView{Decision: &d}
+	a := &answered{decision: &d}
 	for _, p := range d.Parts {
 		files, draft, err := k.policyOf(c.r.Context(), p.Revision)
 		if err != nil {
 			return fmt.Errorf("read revision %.12s of a recorded decision: %w", p.Revision, err)
 		}
-		part, err := k.explain(c, files, draft, p.Query)
-		if err != nil {
-			return err
+		a.parts = append(a.parts, answeredPart{DecisionPart: p, files: files, draft: draft})
+	}
+	k.startWhy(c, a)
+	return nil
+}
+
+// answered is an explanation: of a decision, or of a question that was put together.
+type answered struct {
+	decision *Decision // nil: of a question
+	parts    []answeredPart
+}
+
+type answeredPart struct {
+	DecisionPart
+	files  map[string][]byte
+	draft  *draft
+	report workbench.WhyReport
+}
+
+// explainAtOnce is how many fields are explained between two signs of progress: about a second.
+const explainAtOnce = 6
+
+// explain asks the workbench about every part.
+func (a *answered) explain(ctx context.Context, progress func(done, total int)) (any, error) {
+	done, total := 0, 0
+	for _, p := range a.parts {
+		total += len(p.Query.Fields)
+	}
+	for i := range a.parts {
+		p := &a.parts[i]
+		p.report = workbench.WhyReport{Revision: p.Revision, Query: p.Query}
+		for some := range slices.Chunk(p.Query.Fields, explainAtOnce) {
+			q := p.Query
+			q.Fields = some
+			r, err := workbench.Why(ctx, p.files, q)
+			if err != nil {
+				return nil, err
+			}
+			p.report.Fields = append(p.report.Fields, r.Fields...)
+			done += len(some)
+			progress(done, total)
 		}
-		part.About = c.about(p)
-		v.Parts = append(v.Parts, part)
+	}
+	return a, nil
+}
+
+// whyKey names an explanation. It is there for the session that asked: of a decision no other view was recorded.
+func (c *call) whyKey(id string) string { return c.formToken() + "/" + id }
+
+func (k *Console) startWhy(c *call, a *answered) {
+	id := random()
+	k.questions.start(c.whyKey(id), false, []step{{askWhy, a.explain}})
+	c.redirect("/waarom/" + id)
+}
+
+// patience is how long a page waits for an explanation before it shows how far that is.
+const patience = 2 * time.Second
+
+// showWhy shows an explanation, or how far it is.
+func (k *Console) showWhy(c *call) error {
+	id := c.params.ByName("id")
+	j := k.questions.get(c.whyKey(id))
+	if j == nil {
+		return errNotFound
+	}
+	s := c.await(j, patience)
+	v := whyView{Work: s.result(askWhy)}
+	a, _ := v.Work.Result.(*answered)
+	if !s.Done {
+		v.At = "/waarom/" + id
+	}
+	if a != nil && v.Work.Err == nil {
+		v.Decision = a.decision
+		for _, p := range a.parts {
+			about := ""
+			if a.decision != nil {
+				about = c.about(p.DecisionPart)
+			}
+			part, err := k.shown(c, p, about)
+			if err != nil {
+				return err
+			}
+			if a.decision == nil {
+				if v.Form, err = k.whyFormOf(c, p); err != nil {
+					return err
+				}
+			}
+			v.Parts = append(v.Parts, part)
+		}
 	}
 	return c.render(http.StatusOK, "why", c.say("Waarom?", "Why?"), v)
 }
 
-// about names the data subject of a part, as the answer did.
-func (c *call) about(p DecisionPart) string {
-	text := c.say("Over het huishouden", "About the household")
-	if p.Subject != broker.Household {
-		text = c.say("Over persoon ", "About person ") + string(p.Subject)
+// whyFormOf fills the form in with a question that was explained, to ask another like it.
+func (k *Console) whyFormOf(c *call, p answeredPart) (*whyForm, error) {
+	catalog, err := k.cfg.Desk.Catalog(p.files)
+	if err != nil {
+		return nil, err
 	}
-	if p.Lookup != "" {
-		text += c.say(": mag een houder weten over wie het gaat? ", ": may a holder know whom it is about? ") + "(" + string(p.Lookup) + ")"
-	}
-	return text
+	return k.whyForm(c, p.Revision, catalog, p.Query)
 }
 
-// explain asks the workbench, and finds the lines to light.
-func (k *Console) explain(c *call, files map[string][]byte, draft *draft, q broker.Query) (whyPart, error) {
-	report, err := workbench.Why(c.r.Context(), files, q)
-	if err != nil {
-		return whyPart{}, err
+// serveWhyProgress tells how far an explanation is.
+func (k *Console) serveWhyProgress(c *call) error {
+	j := k.questions.get(c.whyKey(c.params.ByName("id")))
+	if j == nil {
+		return errNotFound
 	}
-	catalog, err := k.cfg.Desk.Catalog(files)
-	if err != nil {
-		return whyPart{}, err
-	}
-	role, _ := termText(catalog.Roles, string(q.Role))
-	purpose, _ := termText(catalog.Purposes, string(q.Purpose))
-	part := whyPart{Revision: report.Revision, Query: report.Query, Question: c.Text(role) + ", " + c.Text(purpose)}
-	lit := highlighter{files: files, link: c.linkTo(report.Revision, draft), lines: map[string][][]span{}}
-	for _, w := range report.Fields {
-		f := whyField{WhyField: w, revision: report.Revision}
-		if w.Grant != nil {
-			f.Form, _ = termText(catalog.Forms, string(w.Grant.Form))
-		}
-		f.Nearest, f.Others = nearest(w)
-		f.Lit = lit.of(f.Nearest)
-		part.Fields = append(part.Fields, f)
-	}
-	return part, nil
+	return c.follow(j)
 }
 
-// nearest are the rules that gave a field or, where it is withheld, those that came nearest to it; others are the rest.
-func nearest(w workbench.WhyField) (near, others []workbench.Attempt) {
-	for _, a := range w.Attempts {
-		if a.Holds || (w.Grant == nil && len(a.Failed) == len(w.Attempts[0].Failed)) {
-			near = append(near, a)
-		} else {
-			others = append(others, a)
+// await waits until work is done, or for as long as it is said.
+func (c *call) await(j *job, long time.Duration) state {
+	end := time.NewTimer(long)
+	defer end.Stop()
+	for {
+		s, changed := j.now()
+		if s.Done {
+			return s
+		}
+		select {
+		case <-changed:
+		case <-end.C:
+			return s
+		case <-c.r.Context().Done():
+			return s
 		}
 	}
-	return near, others
 }
 
 // policyOf finds the files of a revision: one that the register knows or, by its content, a draft of this console, which is
@@ -263,42 +298,6 @@ func revisions(p register.Policy) []broker.Revision {
 		add(d.Revision)
 	}
 	return out
-}
-
-// linkTo gives the address of a line of a file of a revision; "" where the reader may not see files.
-func (c *call) linkTo(r broker.Revision, d *draft) func(path string, lit []int) string {
-	return func(path string, lit []int) string {
-		if !c.May(http.MethodGet, "/beleid/bestand") || len(lit) == 0 {
-			return ""
-		}
-		at := fmt.Sprintf("#r%d", lit[0])
-		if d != nil {
-			return "/ontwerpen/" + d.ID + "/bestand?pad=" + url.QueryEscape(path) + at
-		}
-		return "/beleid/bestand?pad=" + url.QueryEscape(path) + "&revisie=" + string(r) + "&regels=" + joined(lit) + at
-	}
-}
-
-func joined(numbers []int) string {
-	var b strings.Builder
-	for i, n := range numbers {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprint(&b, n)
-	}
-	return b.String()
-}
-
-// Condition names a line of a rule: what it is called, or its own words.
-func (c *call) Condition(w workbench.WhyCondition) string {
-	switch {
-	case w.Title == (broker.Text{}):
-		return c.say("deze voorwaarde", "this condition")
-	case w.Not:
-		return c.say("mag niet gelden: ", "must not hold: ") + c.Text(w.Title)
-	}
-	return c.Text(w.Title)
 }
 
 // question reads what a form asks: as JSON, from a button, or put together.

@@ -46,17 +46,26 @@ func (h *highlighter) of(attempts []workbench.Attempt) []litFile {
 			lit[p.File][p.Line] = how
 		}
 	}
+	var light func(c workbench.WhyCondition)
+	light = func(c workbench.WhyCondition) {
+		if c.Holds {
+			mark(c.Place, markHolds)
+			return
+		}
+		mark(c.Place, markFails)
+		if !c.OneOf && !c.Not { // what of it failed, and what held
+			for _, part := range c.Parts {
+				light(part)
+			}
+		}
+	}
 	for _, a := range attempts {
 		mark(a.Rule.Place, markRule)
 		for _, row := range a.Rows {
 			mark(row.Place, markRule)
 		}
 		for _, c := range slices.Concat(a.Conditions, a.Failed) {
-			how := markHolds
-			if !c.Holds {
-				how = markFails
-			}
-			mark(c.Place, how)
+			light(c)
 		}
 	}
 	var out []litFile

@@ -170,6 +170,9 @@ const viewWithin = 5 * time.Second
 
 // Decision finds a decision in the log, by the time in its id, and records the view in the gateway's own stream.
 func (d *consoleDesk) Decision(ctx context.Context, by console.Person, id broker.RequestID) (console.Decision, error) {
+	if err := d.officer(by); err != nil {
+		return console.Decision{}, fmt.Errorf("%w: %w", console.ErrMayNotLook, err)
+	}
 	cfg, err := whenAnswered(string(id))
 	if err != nil {
 		return console.Decision{}, fmt.Errorf("%w: %w", console.ErrNoDecision, err)
@@ -205,14 +208,25 @@ func (d *consoleDesk) Report(ctx context.Context, h broker.Hash) (json.RawMessag
 	return d.readReport(ctx, h)
 }
 
-// signer finds the key of an officer who is signed in. It is there in the demo, and where an organisation puts its
-// officers' keys on the machine of the console; others sign with the command.
-func (d *consoleDesk) signer(by console.Person) (keys.Signer, error) {
+// officer makes sure that who is signed in is an officer of the register, in the same role and not suspended.
+func (d *consoleDesk) officer(by console.Person) error {
 	known := slices.ContainsFunc(d.register.Officers(), func(o register.Officer) bool {
 		return string(o.ID) == by.ID && string(o.Role) == string(by.Role) && !o.Suspended
 	})
-	if !known || filepath.Base(by.ID) != by.ID {
-		return keys.Signer{}, fmt.Errorf("the register has no officer %q with the role %s; `schakel register officer add` makes one", by.ID, by.Role)
+	if !known {
+		return fmt.Errorf("the register has no officer %q with the role %s; `schakel register officer add` makes one", by.ID, by.Role)
+	}
+	return nil
+}
+
+// signer finds the key of an officer who is signed in. It is there in the demo, and where an organisation puts its
+// officers' keys on the machine of the console; others sign with the command.
+func (d *consoleDesk) signer(by console.Person) (keys.Signer, error) {
+	if err := d.officer(by); err != nil {
+		return keys.Signer{}, err
+	}
+	if filepath.Base(by.ID) != by.ID {
+		return keys.Signer{}, fmt.Errorf("%q can't name a file; sign with the command", by.ID)
 	}
 	signer, err := (&officerKey{id: by.ID}).signer(d.dir)
 	if errors.Is(err, os.ErrNotExist) {

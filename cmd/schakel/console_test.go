@@ -17,6 +17,7 @@ import (
 func TestDecisionOnAPage(t *testing.T) {
 	l := newImpactLog(t, 2*together)
 	e := l.events[slices.IndexFunc(l.events, func(e loggedEvent) bool { return len(e.subjects) > 1 })]
+	l.officers(t, "canary-auditor", "canary-suspended")
 	w := &where{data: l.dir}
 	d, err := w.openDesk(t.Context(), false)
 	if err != nil {
@@ -46,6 +47,12 @@ func TestDecisionOnAPage(t *testing.T) {
 	}
 	if _, err := desk.Decision(t.Context(), by, "0193a2b4-0000-7000-8000-000000000000"); !errors.Is(err, console.ErrNoDecision) {
 		t.Errorf("a decision that is not there: %v", err)
+	}
+	for name, p := range map[string]console.Person{"suspended": {ID: "canary-suspended", Role: console.Auditor}, "unknown": {ID: "niemand", Role: console.Auditor},
+		"in another role": {ID: by.ID, Role: console.PrivacyOfficer}} {
+		if got, err := desk.Decision(t.Context(), p, e.Staff.Request); !errors.Is(err, console.ErrMayNotLook) || got.Parts != nil {
+			t.Errorf("an officer who is %s: %+v, %v", name, got, err)
+		}
 	}
 	if err := writer.Close(t.Context()); err != nil {
 		t.Fatal(err)
