@@ -114,6 +114,9 @@ func TestWhy(t *testing.T) {
 			t.Errorf("line %s is not lit in %s", number, m[1])
 		}
 	}
+	if resp, _ := v.get("/beleid/bestand?pad=" + wmo + "&revisie=" + strings.Repeat("0", 64)); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("a file of an unknown revision: %d", resp.StatusCode)
+	}
 	// A change that would have given it can be asked in turn, and then it is given.
 	if resp, again := v.ask("/waarom", v.hidden(tries, "/waarom")); resp.StatusCode != http.StatusOK || !strings.Contains(again, ">gegeven<") || strings.Contains(again, ">geweigerd<") {
 		t.Errorf("the change does not give it: %d", resp.StatusCode)
@@ -205,7 +208,18 @@ func TestWhyDecision(t *testing.T) {
 	if !slices.Equal(s.desk.steps, want) {
 		t.Errorf("recorded: %v", s.desk.steps)
 	}
+	// An explanation is for the session that asked: of another's look nothing stands in the log.
 	v := s.as("a")
+	resp, _ := v.send("/waarom/besluit", url.Values{"besluit": {answer(0)}})
+	want = append(want, "view 0 a")
+	at := resp.Header.Get("Location")
+	for name, other := range map[string]*visitor{"a colleague": s.as("p1"), "the same person in another session": s.as("a")} {
+		for _, path := range []string{at, at + "/voortgang"} {
+			if resp, body := other.get(path); resp.StatusCode != http.StatusNotFound || strings.Contains(body, "gw1 1-7") {
+				t.Errorf("%s to %s: %d", path, name, resp.StatusCode)
+			}
+		}
+	}
 	for _, id := range []string{"", "x", answer(1), strings.Replace(answer(0), "-7", "-4", 1)} {
 		if resp, body := v.ask("/waarom/besluit", url.Values{"besluit": {id}}); resp.StatusCode != http.StatusBadRequest || strings.Contains(body, "gw1 1-7") {
 			t.Errorf("%q: %d", id, resp.StatusCode)
