@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
@@ -132,7 +133,7 @@ func TestRetire(t *testing.T) {
 			t.Errorf("retired %s", id)
 		}
 	}
-	if n := len(r.List()); n != 6+2 {
+	if n := len(r.List()); n != 8+2 {
 		t.Errorf("%d keys", n)
 	}
 }
@@ -157,13 +158,43 @@ func TestJWKS(t *testing.T) {
 			}
 		}
 		info := find(t, r, k["kid"].(string))
-		if k["schakel_use"] != string(info.Use) || k["use"] != "sig" || k["alg"] != "ES256" {
+		if k["schakel_use"] != string(info.Use) || k["use"] != "sig" || k["alg"] != string(info.Algorithm) {
 			t.Errorf("published as %v", k)
 		}
 	}
 	parsed, err := keys.ParseJWKS(r.JWKS(keys.Heads))
 	if err != nil || len(parsed) != 2 || parsed[0].Use != keys.Heads {
 		t.Errorf("%v, %v", parsed, err)
+	}
+}
+
+// Checkpoints are signed by Ed25519 whatever the ring's algorithm; a ring that was made before there were any gets keys for
+// them by being rotated, and serves everything else before that.
+func TestCheckpointKeys(t *testing.T) {
+	r := inMemory(t, newClock())
+	k, err := r.CheckpointKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ed25519.Verify(k.Public, []byte("text"), k.Sign([]byte("text"))) || len(r.CheckpointKeys()) != 2 {
+		t.Error("it does not sign, or is not among two that are published")
+	}
+	if _, err := r.Rotate(keys.Checkpoints); err != nil || len(r.CheckpointKeys()) != 3 {
+		t.Errorf("rotated: %v, %d keys", err, len(r.CheckpointKeys()))
+	}
+	if err := r.Forget(keys.Checkpoints); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.CheckpointKey(); err == nil || !strings.Contains(err.Error(), "schakel keys rotate") || len(r.CheckpointKeys()) != 0 {
+		t.Errorf("an older ring: %v", err)
+	}
+	signer(t, r, keys.Answers)
+	active, err := r.Rotate(keys.Checkpoints)
+	if err != nil || kid(t, r, keys.Checkpoints, keys.Active) != active || kid(t, r, keys.Checkpoints, keys.Next) == active {
+		t.Errorf("an older ring, rotated: %v", err)
+	}
+	if err := r.Forget(keys.Heads); err == nil {
+		t.Error("a ring without keys for heads")
 	}
 }
 

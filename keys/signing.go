@@ -16,10 +16,13 @@ const (
 	Answers   Use = "answers"   // answers and refusals
 	Approvals Use = "approvals" // policy revisions
 	Heads     Use = "heads"     // heads of journal streams
+
+	// Checkpoints of the Merkle log; always Ed25519, as C2SP tlog-tiles demands of a log that others witness.
+	Checkpoints Use = "checkpoints"
 )
 
 // Uses lists them.
-func Uses() []Use { return []Use{Answers, Approvals, Heads} }
+func Uses() []Use { return []Use{Answers, Approvals, Heads, Checkpoints} }
 
 // State is where a signing key is in its life: next, active, retired. All three are published and verify.
 type State string
@@ -55,6 +58,9 @@ type KeyInfo struct {
 }
 
 func newSigningKey(use Use, state State, alg Algorithm, now time.Time) (signingKey, error) {
+	if use == Checkpoints {
+		alg = EdDSA
+	}
 	s, err := generate(alg)
 	if err != nil {
 		return signingKey{}, err
@@ -75,7 +81,7 @@ func (r *Ring) Signer(use Use) (Signer, error) {
 			return s.signers[k.ID], nil
 		}
 	}
-	return Signer{}, fmt.Errorf("find signing key: no use %q; choose from %v", use, Uses())
+	return Signer{}, fmt.Errorf("find signing key: the ring has none for %q; `schakel keys rotate` makes one for a use of %v", use, Uses())
 }
 
 // Rotate retires the active key of a use, makes the next one active and a fresh one next. The fresh one has the
@@ -107,6 +113,13 @@ func (r *Ring) rotate(c *content, use Use) (string, error) {
 			k.State, k.Active = Active, now
 			active = k.ID
 		}
+	}
+	if active == "" { // the ring was made before there was this use
+		first, err := newSigningKey(use, Active, r.cfg.Algorithm, now)
+		if err != nil {
+			return "", err
+		}
+		c.Signing, active = append(c.Signing, first), first.ID
 	}
 	fresh, err := newSigningKey(use, Next, r.cfg.Algorithm, now)
 	c.Signing = append(c.Signing, fresh)

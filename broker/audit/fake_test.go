@@ -24,6 +24,7 @@ import (
 type fakeStore struct {
 	journal.Snapshots // audit has nothing to do with them
 	journal.Notebook  // nor with these
+	journal.Leases
 
 	t testing.TB
 

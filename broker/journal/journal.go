@@ -163,6 +163,7 @@ type Store interface {
 
 	Snapshots
 	Notebook
+	Leases
 
 	// Check reads back whatever durability rests on; the error wraps ErrUnsafe where a setting is wrong.
 	Check(ctx context.Context) error

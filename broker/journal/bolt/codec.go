@@ -20,6 +20,7 @@ var (
 
 	bucketSnapshots = []byte("snapshots")
 	bucketNotes     = []byte("notes")
+	bucketLeases    = []byte("leases")
 )
 
 // key orders entries as their ids: epoch and seq, big-endian.

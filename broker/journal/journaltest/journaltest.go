@@ -51,6 +51,7 @@ func Run(t *testing.T, b Backend) {
 		{"ManyKeys", testManyKeys},
 		{"Snapshots", testSnapshots},
 		{"Notes", testNotes},
+		{"Lease", testLease},
 		{"Context", testContext},
 		{"Check", testCheck},
 		{"Claim", testClaim},

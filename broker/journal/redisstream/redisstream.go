@@ -62,13 +62,16 @@ type Store struct {
 var _ journal.Store = (*Store)(nil)
 
 // keys are the names of a shard in Redis. The braces put them in one slot of a cluster, so that one script may use them.
-type keys struct{ register, audit, writers, blobs, wrapped, snapshot, notes, nudge string }
+type keys struct {
+	register, audit, writers, blobs, wrapped, snapshot, notes, lease, fences, nudge string
+}
 
 func keysOf(shard string) keys {
 	prefix := "schakel:{" + shard + "}:"
 	return keys{
 		register: prefix + "register", audit: prefix + "audit:", writers: prefix + "writers",
-		blobs: prefix + "blobs", wrapped: prefix + "keys", snapshot: prefix + "snapshot", notes: prefix + "notes", nudge: prefix + "nudge",
+		blobs: prefix + "blobs", wrapped: prefix + "keys", snapshot: prefix + "snapshot", notes: prefix + "notes",
+		lease: prefix + "lease:", fences: prefix + "fences", nudge: prefix + "nudge",
 	}
 }
 

@@ -213,6 +213,14 @@ func (c *client) PutNote(ctx context.Context, writer string, note []byte) error 
 	return err
 }
 
+func (c *client) TakeLease(ctx context.Context, name, holder string, ttl time.Duration) (uint64, error) {
+	if err := journal.ValidateLease(name, holder, ttl); err != nil {
+		return 0, err
+	}
+	a, err := c.call(ctx, "take-lease", request{Writer: name, Holder: holder, TTL: ttl})
+	return a.Fence, err
+}
+
 func (c *client) Notes(ctx context.Context) (map[string][]byte, error) {
 	a, err := c.call(ctx, "notes", request{})
 	if a.Notes == nil {

@@ -118,6 +118,10 @@ func calls(s journal.Store) map[string]func(context.Context, request) (response,
 		"put-note": func(ctx context.Context, q request) (response, error) {
 			return response{}, s.PutNote(ctx, q.Writer, q.Data)
 		},
+		"take-lease": func(ctx context.Context, q request) (response, error) {
+			fence, err := s.TakeLease(ctx, q.Writer, q.Holder, q.TTL)
+			return response{Fence: fence}, err
+		},
 		"notes": func(ctx context.Context, _ request) (response, error) {
 			notes, err := s.Notes(ctx)
 			return response{Notes: notes}, err

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/journal"
@@ -21,7 +22,7 @@ import (
 // Every call is a POST of one request as JSON to prefix + its name, answered with one response as JSON.
 const (
 	prefix   = "/v1/"
-	protocol = 2
+	protocol = 3
 )
 
 // Limits of what goes over the socket. Base64 makes bytes a third longer.
@@ -50,6 +51,9 @@ type request struct {
 	List   [][]byte       `json:"list,omitempty"` // of data, in the order of Names
 	Number int            `json:"number,omitempty"`
 
+	Holder string        `json:"holder,omitempty"` // of a lease, named by Writer
+	TTL    time.Duration `json:"ttl,omitempty"`
+
 	Snapshot journal.Snapshot `json:"snapshot"`
 }
 
@@ -68,6 +72,7 @@ type response struct {
 
 	Snapshot journal.Snapshot  `json:"snapshot"`
 	Notes    map[string][]byte `json:"notes,omitempty"` // by writer
+	Fence    uint64            `json:"fence,omitempty"`
 }
 
 type entry struct {
@@ -126,6 +131,7 @@ func readJSON(r io.Reader, into any) error {
 var kinds = map[string]error{
 	"absent":      journal.ErrAbsent,
 	"exists":      journal.ErrExists,
+	"leased":      journal.ErrLeased,
 	"unsafe":      journal.ErrUnsafe,
 	"unsupported": errors.ErrUnsupported,
 	"canceled":    context.Canceled,
