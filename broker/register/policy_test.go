@@ -166,20 +166,21 @@ func TestPolicyStepsRefused(t *testing.T) {
 		"no draft":                {nil, activate(1, revision, second), "policy status"},
 		"approver suspended": {append(slices.Clone(ready), approve(1, revision, second, pieter), SuspendOfficer{ref(pieter)}),
 			activate(1, revision, second), "waits for the approval"},
-		"activated twice":    {append(slices.Clone(ready), approve(1, revision, second, pieter), activate(1, revision, second)), activate(1, revision, second), "activated already"},
-		"holder missing":     {widens, activate(1, revision, second), string(verhuurT)},
-		"holder of no field": {widens, holderAgrees(1, revision, second, kliniek, verhuurKey), "does not wait"},
-		"holder forged":      {widens, holderAgrees(1, revision, second, verhuurT, keyOf(petra)), "signature of the holder"},
-		"holder's old key":   {append(slices.Clone(widens), SuspendKey{verhuurT, "v1"}), holderAgrees(1, revision, second, verhuurT, verhuurKey), "signature of the holder"},
-		"stop altered":       {nil, stopped, "signature"},
-		"stop by FG":         {nil, notByFG, "may not stop"},
-		"stop names someone": {nil, personal, "BSN"},
-		"stop on old base":   {moved, stop(revision, second), "is live now"},
-		"key of another":     {nil, AddOfficer{ref("nieuw"), RolePrivacyOfficer, keyOf(petra)}, "another officer has this key"},
-		"role of no officer": {nil, AddOfficer{ref("nieuw"), "wethouder", keyOf("nieuw")}, "privacy-officer"},
-		"suspended returns":  {[]Command{SuspendOfficer{ref(petra)}}, AddOfficer{ref(petra), RolePrivacyOfficer, keyOf("nieuw")}, "under another id"},
-		"suspended twice":    {[]Command{SuspendOfficer{ref(petra)}}, SuspendOfficer{ref(petra)}, "suspended already"},
-		"name of another":    {nil, NameOfficer{ref(petra), pieter}, "not of this officer"},
+		"activated by a false base": {moved, activate(1, third, second), "another revision"},
+		"activated twice":           {append(slices.Clone(ready), approve(1, revision, second, pieter), activate(1, revision, second)), activate(1, revision, second), "activated already"},
+		"holder missing":            {widens, activate(1, revision, second), string(verhuurT)},
+		"holder of no field":        {widens, holderAgrees(1, revision, second, kliniek, verhuurKey), "does not wait"},
+		"holder forged":             {widens, holderAgrees(1, revision, second, verhuurT, keyOf(petra)), "signature of the holder"},
+		"holder's old key":          {append(slices.Clone(widens), SuspendKey{verhuurT, "v1"}), holderAgrees(1, revision, second, verhuurT, verhuurKey), "signature of the holder"},
+		"stop altered":              {nil, stopped, "signature"},
+		"stop by FG":                {nil, notByFG, "may not stop"},
+		"stop names someone":        {nil, personal, "BSN"},
+		"stop on old base":          {moved, stop(revision, second), "is live now"},
+		"key of another":            {nil, AddOfficer{ref("nieuw"), RolePrivacyOfficer, keyOf(petra)}, "another officer has this key"},
+		"role of no officer":        {nil, AddOfficer{ref("nieuw"), "wethouder", keyOf("nieuw")}, "privacy-officer"},
+		"suspended returns":         {[]Command{SuspendOfficer{ref(petra)}}, AddOfficer{ref(petra), RolePrivacyOfficer, keyOf("nieuw")}, "under another id"},
+		"suspended twice":           {[]Command{SuspendOfficer{ref(petra)}}, SuspendOfficer{ref(petra)}, "suspended already"},
+		"name of another":           {nil, NameOfficer{ref(petra), pieter}, "not of this officer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, append(append(basics(), officers()...), tt.before...)...)
@@ -240,18 +241,33 @@ func TestForgedStepsBreakTheStream(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, append(append(basics(), officers()...), tt.before...)...)
-			body, err := encode(tt.forged)
-			if err != nil {
-				t.Fatal(err)
-			}
-			e, err := chain(w.store.head(), stored{Time: noon, Kind: tt.forged.kind(), Body: body})
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.store.entries = append(w.store.entries, e)
+			w.forge(tt.forged)
 			if _, err := Open(t.Context(), config(w.store, w.clock)); err == nil {
 				t.Error("it was taken for true")
 			}
 		})
 	}
+}
+
+// An officer who was suspended stays so, whoever adds them again.
+func TestForgedOfficerStaysSuspended(t *testing.T) {
+	w := newWorld(t, append(append(basics(), officers()...), SuspendOfficer{ref(petra)})...)
+	w.forge(AddOfficer{ref(petra), RolePrivacyOfficer, keyOf("nieuw")})
+	if o, _ := w.reopen().Officer(ref(petra)); !o.Suspended {
+		t.Error("an entry that was never checked brought them back")
+	}
+}
+
+// forge adds an entry to the stream without its being checked, as somebody can who writes the journal.
+func (w *world) forge(c Command) {
+	w.t.Helper()
+	body, err := encode(c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	e, err := chain(w.store.head(), stored{Time: noon, Kind: c.kind(), Body: body})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.store.entries = append(w.store.entries, e)
 }

@@ -11,40 +11,15 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/decide"
 	"github.com/schakel/schakel/policies"
+	"github.com/schakel/schakel/test/opa"
 )
-
-// opaVersion is the engine that Schakel itself is built with.
-const opaVersion = "v1.22.2"
-
-// opaBinary gives the path of OPA's own program, which is built once and kept beside the other tools of this project.
-func opaBinary() (string, error) {
-	cache, err := exec.Command("go", "env", "GOCACHE").Output()
-	if err != nil {
-		return "", fmt.Errorf("find the build cache: %w", err)
-	}
-	dir := filepath.Join(strings.TrimSpace(string(cache)), "schakel-tools")
-	path := filepath.Join(dir, "opa-"+opaVersion)
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	fmt.Fprintln(os.Stderr, "building opa", opaVersion, "(once; a minute or two)")
-	install := exec.Command("go", "install", "github.com/open-policy-agent/opa@"+opaVersion)
-	install.Dir = os.TempDir() // outside this module
-	install.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
-	if out, err := install.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build opa: %w\n%s", err, out)
-	}
-	return path, os.Rename(filepath.Join(dir, "opa"), path)
-}
 
 // together lets OPA decide all queries of one request in one call, which spares it a call for each.
 const together = `package bench
@@ -59,7 +34,7 @@ const opaPath = "/v1/data/bench/answers"
 
 // startOPA runs OPA's server over the same policy, its log of decisions on. What it logs, the kernel throws away.
 func startOPA(dir string) (*process, string, error) {
-	binary, err := opaBinary()
+	binary, err := opa.Binary()
 	if err != nil {
 		return nil, "", err
 	}
