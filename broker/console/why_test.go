@@ -180,6 +180,9 @@ func TestWhyForm(t *testing.T) {
 		if resp.StatusCode != http.StatusBadRequest || strings.Contains(body, ">geweigerd<") || strings.Contains(body, "<b>x") {
 			t.Errorf("%s: %d", name, resp.StatusCode)
 		}
+		if strings.HasPrefix(name, "an unknown") && !strings.Contains(body, "weggelaten: "+html.EscapeString(f.Get(map[string]string{"an unknown role": "rol", "an unknown field": "veld"}[name]))) {
+			t.Errorf("%s is not named", name)
+		}
 	}
 }
 
