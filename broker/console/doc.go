@@ -2,7 +2,8 @@
 // hands it to a colleague. Pages are rendered here, on the server; scripts only make the editor comfortable.
 //
 // It decides nothing and keeps nothing but drafts: what a policy does comes from the workbench, what happened from the
-// register, both by way of a Desk. It holds no data of households, refuses what is not in its table of routes (see
+// register, both by way of a Desk. It holds no data of households; of a recorded decision it shows what was asked of the
+// policy, which names nobody, once that somebody looks is recorded. It refuses what is not in its table of routes (see
 // routes.go), and writes no byte of a page without a content security policy. cmd imports it; it may import register,
 // audit and workbench.
 package console
