@@ -223,12 +223,13 @@ func (k *Console) serveProgress(c *call) error {
 
 func (c *call) follow(j *job) error {
 	var w http.ResponseWriter = c.w
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(nil) // Gin knows then that the header is written
 	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
 		w = u.Unwrap() // Gin's own Flush wants a writer that this is not
 	}
 	flow := http.NewResponseController(w)
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.WriteHeader(http.StatusOK)
 	last := ""
 	for {
 		s, changed := j.now()
