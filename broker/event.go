@@ -87,7 +87,8 @@ type Unreached struct {
 	Holder  string  `json:"holder"`
 }
 
-// Staff is the part about who asked.
+// Staff is the part about who asked. An officer who looks at the log instead of asking for data has Worker and Purpose, and
+// over many events a Ground and what was Sought.
 type Staff struct {
 	Agency      OIN         `json:"agency"`
 	Worker      WorkerID    `json:"worker"`
@@ -99,6 +100,9 @@ type Staff struct {
 	SpanID      string      `json:"span_id,omitempty"`
 	Asked       []AskedName `json:"asked,omitempty"`
 	Idempotency string      `json:"idempotency,omitempty"` // digest of the Idempotency-Key: repeats carry the same
+	Key         string      `json:"kid,omitempty"`         // of the agency's key that signed the token; kids are unique within an agency
+	Ground      string      `json:"ground,omitempty"`      // why an officer looks: the law, and a reference of their own file
+	Sought      string      `json:"sought,omitempty"`      // what an officer looks for: a worker, a key, an agency, a pseudonym
 }
 
 // AskedName says which agency a question of Common.Asked went to, at the same index.
@@ -128,7 +132,7 @@ func (u *ruling) event(call Call, got *fetched, r Release, engine string) Event 
 	}
 	e.Staff = Staff{
 		Agency: u.request.Agency, Worker: u.request.Worker, Role: u.request.Role, Purpose: u.request.Purpose,
-		Case: u.facts.Case, Request: u.request.ID, TraceID: call.TraceID, SpanID: call.SpanID,
+		Case: u.facts.Case, Request: u.request.ID, TraceID: call.TraceID, SpanID: call.SpanID, Key: u.request.Key,
 	}
 	if call.IdempotencyKey != "" {
 		e.Staff.Idempotency = Hash(sha256.Sum256([]byte(string(u.request.Agency) + "\x00" + call.IdempotencyKey))).String()

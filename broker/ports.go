@@ -32,6 +32,7 @@ type Caller struct {
 	Agency OIN
 	Worker WorkerID
 	Role   Role
+	Key    string // kid of the agency's key that signed the token
 }
 
 // Register knows the facts, in memory. Facts fails with an *Error of KindUnavailable when its view may be behind.

@@ -168,7 +168,7 @@ type ports struct{ w *world }
 
 func (p ports) Open(context.Context, string, Channel) (Caller, error) {
 	p.w.count("Open")
-	return Caller{Agency: wijk, Worker: "w-canary-1", Role: "wijkteammedewerker"}, nil
+	return Caller{Agency: wijk, Worker: "w-canary-1", Role: "wijkteammedewerker", Key: "k1"}, nil
 }
 
 func (p ports) Agency(oin OIN) (Agency, bool) {

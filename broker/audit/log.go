@@ -244,13 +244,18 @@ func (e LogEvent) Line() string {
 		if json.Unmarshal(e.Common, &v) != nil {
 			return b.String() + " common=damaged"
 		}
-		fmt.Fprintf(&b, " of=%s,%s how=%q", v.Writer, v.Event.ID, v.How)
+		if v.Writer == "" {
+			fmt.Fprintf(&b, " of=many how=%q", v.How)
+		} else {
+			fmt.Fprintf(&b, " of=%s,%s how=%q", v.Writer, v.Event.ID, v.How)
+		}
 	case KindStop:
 	}
 	if s := e.Staff; s != nil {
 		for _, word := range [][2]string{
 			{"agency", string(s.Agency)}, {"worker", string(s.Worker)}, {"role", string(s.Role)},
-			{"purpose", string(s.Purpose)}, {"case", string(s.Case)}, {"request", string(s.Request)},
+			{"purpose", string(s.Purpose)}, {"case", string(s.Case)}, {"request", string(s.Request)}, {"kid", s.Key},
+			{"ground", s.Ground}, {"sought", s.Sought},
 		} {
 			if word[1] != "" {
 				fmt.Fprintf(&b, " %s=%q", word[0], word[1])

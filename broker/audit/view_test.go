@@ -56,3 +56,32 @@ func TestViewIsRecorded(t *testing.T) {
 		t.Errorf("%d requests: a view is none", len(got))
 	}
 }
+
+// TestLookOverMany: what was sought and why stand encrypted, and a look without one of them is not recorded.
+func TestLookOverMany(t *testing.T) {
+	s := newStore(t)
+	w := open(t, config(s, "gw", freshView{}))
+	since := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	whole := broker.Staff{Worker: "officer", Purpose: "datalek", Ground: "AVG 33, dossier 7", Sought: "worker canary-sought"}
+	for _, lacks := range []func(*broker.Staff){
+		func(s *broker.Staff) { s.Worker = "" }, func(s *broker.Staff) { s.Purpose = "" },
+		func(s *broker.Staff) { s.Ground = "" }, func(s *broker.Staff) { s.Sought = "" },
+	} {
+		staff := whole
+		lacks(&staff)
+		if w.View(t.Context(), Viewed{How: "audit breach"}, staff) == nil {
+			t.Errorf("recorded: %+v", staff)
+		}
+	}
+	if err := w.View(t.Context(), Viewed{How: "audit breach", Since: since}, whole); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, w)
+	stored := string(s.events("gw")[1].Encode())
+	if strings.Contains(stored, "canary-sought") || strings.Contains(stored, "AVG 33") || !strings.Contains(stored, `"common":{"how":"audit breach","since":"2026-11-01T00:00:00Z"}`) {
+		t.Error(stored)
+	}
+	if line := readLog(t, LogConfig{Store: s, Vault: newVault(s)})[1].Line(); !strings.Contains(line, `view of=many how="audit breach" worker="officer" purpose="datalek" ground="AVG 33, dossier 7" sought="worker canary-sought"`) {
+		t.Error(line)
+	}
+}

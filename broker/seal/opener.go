@@ -149,7 +149,7 @@ func (o *Opener) Open(_ context.Context, token string, channel broker.Channel) (
 			return broker.Caller{}, err
 		}
 	}
-	return broker.Caller{Agency: t.issuer, Worker: t.worker, Role: t.role}, nil
+	return broker.Caller{Agency: t.issuer, Worker: t.worker, Role: t.role, Key: key.ID}, nil
 }
 
 // verify checks the signature under the registered key, which alone decides on the algorithm.

@@ -30,7 +30,7 @@ func TestOpenTakesWhatAnAgencySigns(t *testing.T) {
 			}
 			for range 2 { // reusable until exp
 				got, err := w.open(token)
-				if want := (broker.Caller{Agency: gemeente, Worker: "m.jansen", Role: "casusregisseur"}); err != nil || got != want {
+				if want := (broker.Caller{Agency: gemeente, Worker: "m.jansen", Role: "casusregisseur", Key: w.key[alg].ID()}); err != nil || got != want {
 					t.Fatalf("%s: %v, %v", alg, got, err)
 				}
 			}
