@@ -16,3 +16,9 @@ func (r *Ring) Forget(use Use) error {
 		return nil
 	})
 }
+
+// MaxPseudonyms is how many a ring remembers.
+const MaxPseudonyms = maxPseudonyms
+
+// Remembered gives the pseudonyms that a ring remembers.
+func (r *Ring) Remembered() map[string]string { return r.now.Load().remembered.known }

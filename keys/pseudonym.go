@@ -10,24 +10,22 @@ import (
 	"github.com/schakel/schakel/broker"
 )
 
-// Pseudonym names a data subject in the log: the version of the key and a keyed hash of the BSN, "1.Zm9v…".
+// Pseudonym names a data subject in the log: the version of the key and a verifiable function of the BSN under it (RFC 9381,
+// C2SP vrf-r255), "1.Zm9v…". Only the ring can compute it, and the ring can prove that it is right (ProvePseudonyms).
 func (r *Ring) Pseudonym(bsn broker.BSN) string {
-	versions := r.now.Load().Pseudonyms
-	return versions[len(versions)-1].pseudonym(bsn)
+	s := r.now.Load()
+	return s.pseudonym(s.Pseudonyms[len(s.Pseudonyms)-1], bsn)
 }
 
 // Pseudonyms gives the pseudonyms of a data subject under every version, the current one first: look each up until
 // the last event of its version has expired.
 func (r *Ring) Pseudonyms(bsn broker.BSN) []string {
 	var out []string
-	for _, k := range slices.Backward(r.now.Load().Pseudonyms) {
-		out = append(out, k.pseudonym(bsn))
+	s := r.now.Load()
+	for _, k := range slices.Backward(s.Pseudonyms) {
+		out = append(out, s.pseudonym(k, bsn))
 	}
 	return out
-}
-
-func (k namedKey) pseudonym(bsn broker.BSN) string {
-	return k.ID + "." + base64.RawURLEncoding.EncodeToString(mac(k.Key, "subject", bsn.Reveal()))
 }
 
 // RecipientPseudonym is what an agency gets for a BSN granted in the form pseudonym: the same at every answer, and

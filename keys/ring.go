@@ -75,6 +75,9 @@ type state struct {
 	content
 	signers map[string]Signer // by kid
 	wraps   map[string]cipher.AEAD
+
+	provers    map[string]prover // by version of the pseudonym key
+	remembered *pseudonymCache
 }
 
 // Create makes a new ring with an active and a next key for each use and the secrets of the moment, and writes it. It
@@ -226,7 +229,8 @@ var errUnchanged = errors.New("unchanged")
 
 // prepare checks a content and makes it ready. Its errors name what is wrong, never a key.
 func prepare(c content) (*state, error) {
-	s := &state{content: c, signers: map[string]Signer{}, wraps: map[string]cipher.AEAD{}}
+	s := &state{content: c, signers: map[string]Signer{}, wraps: map[string]cipher.AEAD{},
+		provers: map[string]prover{}, remembered: &pseudonymCache{known: map[string]string{}}}
 	if c.Version != 1 {
 		return nil, fmt.Errorf("format %d of the ring is not known to this version of schakel; use a newer one", c.Version)
 	}
@@ -264,6 +268,12 @@ func prepare(c content) (*state, error) {
 	}
 	if short {
 		return nil, errors.New("a secret is missing or has a wrong length")
+	}
+	for _, k := range c.Pseudonyms {
+		var err error
+		if s.provers[k.ID], err = newProver(k); err != nil {
+			return nil, fmt.Errorf("a pseudonym key: %w", err)
+		}
 	}
 	return s, nil
 }
