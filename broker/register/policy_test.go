@@ -229,12 +229,13 @@ func TestForgedStepsBreakTheStream(t *testing.T) {
 		before []Command
 		forged Command
 	}{
-		"activation":  {nil, ActivatePolicy{Revision: second}},
-		"of a draft":  {[]Command{drafted(1, revision, second, petra, nil), checked(1, revision, second)}, activate(1, revision, second)},
-		"approval":    {[]Command{drafted(1, revision, second, petra, nil), checked(1, revision, second)}, ApprovePolicy{Draft: 1, Revision: second, Base: revision, Reports: reports, Approver: ref(pieter), Signature: "x"}},
-		"draft":       {nil, DraftPolicy{Draft: 1, Revision: second, Base: revision, Rules: true, Author: ref(petra), Signature: "x"}},
-		"stop":        {nil, StopPolicy{Revision: second, Base: revision, Officer: ref(petra), Signature: "x"}},
-		"draft ahead": {nil, drafted(2, revision, second, petra, nil)},
+		"activation":      {nil, ActivatePolicy{Revision: second}},
+		"of a draft":      {[]Command{drafted(1, revision, second, petra, nil), checked(1, revision, second)}, activate(1, revision, second)},
+		"approval":        {[]Command{drafted(1, revision, second, petra, nil), checked(1, revision, second)}, ApprovePolicy{Draft: 1, Revision: second, Base: revision, Reports: reports, Approver: ref(pieter), Signature: "x"}},
+		"draft":           {nil, DraftPolicy{Draft: 1, Revision: second, Base: revision, Rules: true, Author: ref(petra), Signature: "x"}},
+		"stop":            {nil, StopPolicy{Revision: second, Base: revision, Officer: ref(petra), Signature: "x"}},
+		"check once more": {[]Command{drafted(1, revision, second, petra, nil), checked(1, revision, second, widened)}, checked(1, revision, second)},
+		"draft ahead":     {nil, drafted(2, revision, second, petra, nil)},
 		"holder's word": {[]Command{AddKey{verhuurT, broker.AgencyKey{ID: "v1", JWK: verhuurKey}}, agreed("h1", verhuurT, "huur"), drafted(1, revision, second, petra, nil),
 			checked(1, revision, second, widened)}, AgreePolicy{Draft: 1, Revision: second, Base: revision, Reports: reports, Holder: verhuurT, Signature: "x"}},
 		"approval of self": {[]Command{drafted(1, revision, second, petra, nil), checked(1, revision, second)}, approve(1, revision, second, petra)},
