@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -20,6 +22,7 @@ type VerifyConfig struct {
 	Heads      []SignedHead                         // of each writer in the order in which they were signed, as ReadHeads gives them
 	VerifyHead func(signature string) (Head, error) // needed with Heads; called on all cores at once
 	Receipts   []broker.Receipt
+	Sealed     iter.Seq2[Sealed, error]                    // all that one verified checkpoint vouches for, in the order of the Merkle log; nil: there is none
 	Progress   func(stream journal.Stream, checked uint64) // now and then; may be nil
 }
 
@@ -31,6 +34,7 @@ type Report struct {
 	Writers  []StreamReport `json:"writers"`
 	Heads    int            `json:"heads"`    // given that match
 	Receipts int            `json:"receipts"` // given that match
+	Sealed   uint64         `json:"sealed"`   // entries that a checkpoint vouches for, and that match
 	Faults   []Fault        `json:"faults"`   // the register's first, then writer by writer, in order
 	More     int            `json:"more"`     // faults beyond those listed
 }
@@ -41,7 +45,7 @@ type StreamReport struct {
 	Entries    uint64         `json:"entries"`
 	Epochs     uint64         `json:"epochs"`
 	Head       *Ref           `json:"head"`       // null for an empty stream
-	Unanchored uint64         `json:"unanchored"` // entries at the end that no head or receipt vouches for
+	Unanchored uint64         `json:"unanchored"` // entries at the end that no head, receipt or checkpoint vouches for
 }
 
 // Fault is one thing that is wrong, and where.
@@ -63,6 +67,7 @@ const (
 	FaultLost       FaultCode = "lost"       // a start event says that acknowledged events were gone
 	FaultUnrecorded FaultCode = "unrecorded" // a register entry without the audit event of its change, or with two
 	FaultHead       FaultCode = "head"       // a head given is not one of this log
+	FaultCheckpoint FaultCode = "checkpoint" // the Merkle log does not fit its checkpoint, or has an entry twice
 	FaultReceipt    FaultCode = "receipt"    // a receipt given has no event, or more than one
 )
 
@@ -93,6 +98,9 @@ func Verify(ctx context.Context, c VerifyConfig) (Report, error) {
 	v.report.Faults, v.report.Writers = []Fault{}, []StreamReport{}
 	// The register first, then the writers up to heads taken later, then what the register got meanwhile: so each
 	// entry's event is read after the entry, and each event's entries in the end.
+	if err := v.readSealed(); err != nil { // before all else: what a checkpoint vouches for was there when it was signed
+		return fail(err)
+	}
 	register := &registerCheck{place: place{verifier: v}}
 	register.report.Stream = journal.Register
 	if err := register.read(ctx); err != nil {
@@ -114,6 +122,11 @@ func Verify(ctx context.Context, c VerifyConfig) (Report, error) {
 	}
 	for name := range heads {
 		if !slices.Contains(writers, name) {
+			writers = append(writers, name)
+		}
+	}
+	for s := range v.sealed {
+		if name, ok := strings.CutPrefix(string(s), "audit:"); ok && !slices.Contains(writers, name) {
 			writers = append(writers, name)
 		}
 	}
@@ -153,10 +166,11 @@ func Verify(ctx context.Context, c VerifyConfig) (Report, error) {
 type verifier struct {
 	cfg      VerifyConfig
 	report   Report
-	recorded map[uint64]recording // by register seq
-	receipts map[broker.Hash]int  // events with this hash
-	position broker.Position      // the latest any event was decided at
-	by       recording            // that event
+	recorded map[uint64]recording             // by register seq
+	receipts map[broker.Hash]int              // events with this hash
+	sealed   map[journal.Stream][]sealedEntry // not met yet
+	position broker.Position                  // the latest any event was decided at
+	by       recording                        // that event
 }
 
 // recording is the audit event that recorded a register entry.

@@ -35,6 +35,7 @@ type registerCheck struct {
 	place
 	log    string
 	hashes []broker.Hash // by seq
+	upTo   uint64        // seq of the last one that a checkpoint vouches for
 }
 
 // registerLook is what a register entry tells by itself.
@@ -64,8 +65,12 @@ func (r *registerCheck) entry(e journal.Entry, l registerLook) {
 		r.hashes = append(r.hashes, broker.Hash{})
 	}
 	r.hashes = append(r.hashes, e.Hash)
-	if r.bytes(e, l.actual) {
+	intact := r.bytes(e, l.actual)
+	if intact {
 		r.content(e, l)
+	}
+	if r.seal(e, intact) {
+		r.upTo = e.ID.Seq
 	}
 	r.passed(e, l.actual)
 }
@@ -95,7 +100,8 @@ func (r *registerCheck) finish(first uint64) {
 	if len(r.hashes) == 0 {
 		r.fault(FaultMissing, journal.Register, journal.ID{Epoch: 1}, "there is no genesis")
 	}
-	var anchored uint64
+	r.sealedEnd()
+	anchored := r.upTo
 	for seq := uint64(1); seq < uint64(len(r.hashes)); seq++ {
 		id := journal.ID{Epoch: 1, Seq: seq}
 		by, ok := r.recorded[seq]
@@ -106,7 +112,7 @@ func (r *registerCheck) finish(first uint64) {
 		case ok && by.hash != r.hashes[seq]:
 			r.fault(FaultAltered, journal.Register, id, "event %s of %s recorded another entry here", by.id, by.stream)
 		case ok && by.anchored:
-			anchored = seq
+			anchored = max(anchored, seq)
 		}
 		delete(r.recorded, seq)
 	}

@@ -204,6 +204,7 @@ func (w *writerCheck) anchor(e journal.Entry, intact bool) {
 	if _, wanted := w.receipts[e.Hash]; wanted && intact {
 		anchored = true
 	}
+	anchored = w.seal(e, intact) || anchored
 	if !anchored {
 		return
 	}
@@ -218,6 +219,7 @@ func (w *writerCheck) anchor(e journal.Entry, intact bool) {
 // finish judges the heads that match no event.
 func (w *writerCheck) finish() {
 	w.report.Unanchored = w.since
+	w.sealedEnd()
 	var missing []givenHead
 	for _, heads := range w.heads {
 		missing = append(missing, heads...)

@@ -30,6 +30,9 @@ type Config struct {
 	SignHead   func(Head) (string, error)
 	VerifyHead func(signature string) (Head, error)
 
+	// Admit tells why no disclosure may be recorded now for a reason outside the store; nil, or nil from it, where there is none.
+	Admit func() error
+
 	Now   func() time.Time // nil: time.Now
 	Limit time.Duration    // of one Append; 0: 250 ms
 	Queue int              // appends that may wait; 0: 4096
@@ -128,6 +131,11 @@ func (w *Writer) Append(ctx context.Context, e broker.Event) (broker.Receipt, er
 	defer cancel()
 	if err := w.refusal(); err != nil {
 		return broker.Receipt{}, err
+	}
+	if w.cfg.Admit != nil {
+		if err := w.cfg.Admit(); err != nil {
+			return broker.Receipt{}, err
+		}
 	}
 	it, err := w.disclosure(ctx, e)
 	if err != nil {

@@ -72,6 +72,8 @@ func problemTable() map[string]problemRow {
 		"This server may no longer write to the log and stops; another takes over.")
 	unavailable(30, "store-unsafe", "De opslag van het logboek is niet ingesteld zoals het moet.",
 		"The storage of the log is not configured as it must be.")
+	unavailable(30, "log-unsealed", "Het logboek van deze server is te lang niet bevestigd door een controlepunt.",
+		"The log of this server has waited too long for a checkpoint.")
 	unavailable(30, "no-policy", "Er is nog geen beleid in werking.", "No policy is in force yet.")
 	unavailable(2, "register-behind", "Het register op deze server loopt achter.", "The register on this server is behind.")
 	unavailable(5, "revision-not-loaded", "Het beleid dat nu geldt is op deze server nog niet geladen.",

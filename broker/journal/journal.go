@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -40,6 +41,17 @@ func ParseID(s string) (ID, error) {
 
 // Less orders ids as streams do.
 func (i ID) Less(j ID) bool { return i.Epoch < j.Epoch || (i.Epoch == j.Epoch && i.Seq < j.Seq) }
+
+// Before gives the greatest id that is less: what to read after, to read from an id on. Of the zero ID it is the zero ID.
+func (i ID) Before() ID {
+	switch {
+	case i.Seq > 0:
+		i.Seq--
+	case i.Epoch > 0:
+		i.Epoch, i.Seq = i.Epoch-1, math.MaxInt64 // what Redis Streams take
+	}
+	return i
+}
 
 // Follows tells whether i may stand right after j: the next seq, or seq 0 of the next epoch. The zero ID is before
 // every stream, and 1-0 follows it.

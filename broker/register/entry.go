@@ -58,6 +58,22 @@ func Genesis(shard string, now time.Time) (journal.Entry, string, error) {
 	return e, g.Log, err
 }
 
+// LogOf gives the id of the log that a genesis began.
+func LogOf(e journal.Entry) (string, error) {
+	s, err := readEntry(e)
+	var g genesis
+	if err == nil && s.Kind != kindGenesis {
+		err = errors.New("it is no genesis")
+	}
+	if err == nil {
+		g, err = decode[genesis](s.Body)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read genesis: %w", err)
+	}
+	return g.Log, nil
+}
+
 // chain makes s the entry that stands right after a head.
 func chain(after journal.Head, s stored) (journal.Entry, error) {
 	id := journal.ID{Epoch: 1}

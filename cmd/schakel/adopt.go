@@ -170,6 +170,9 @@ func (d *desk) gateways(ctx context.Context) ([]gatewayState, error) {
 	}
 	out := []gatewayState{}
 	for writer, data := range notes {
+		if writer == sealNote {
+			continue
+		}
 		s := gatewayState{Writer: writer}
 		if err := json.Unmarshal(data, &s.gatewayNote); err != nil {
 			s.Problem = "its note is of another version"

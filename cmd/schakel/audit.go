@@ -21,7 +21,7 @@ func newAudit() *cobra.Command {
 	w := &where{}
 	c := &cobra.Command{Use: "audit", Short: "Read and verify the log"}
 	w.flags(c)
-	c.AddCommand(newAuditLog(w), newAuditVerify(w))
+	c.AddCommand(newAuditLog(w), newAuditVerify(w), newAuditProve(w), newAuditKey(w))
 	return c
 }
 
@@ -74,11 +74,14 @@ starts again, or a Redis that is away for a while, and says on standard error th
 func newAuditVerify(w *where) *cobra.Command {
 	var asJSON bool
 	var receipts []string
+	var m merkle
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove that the log is whole and untouched, or name the first fault",
 		Long: `Checks every hash, the chain, gaps and order of every stream, the register against the events that
-recorded it, the signed heads on this machine, and the receipts given. Exit code 1 on any fault.`,
+recorded it, the signed heads on this machine, the receipts given, and the Merkle log: every entry that its newest checkpoint
+vouches for must be there, as it was. With --since-checkpoint the log must also extend checkpoints that were kept before. A
+copied folder is verified the same way. Exit code 1 on any fault.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			store, err := w.openStore(c.Context(), true)
@@ -87,12 +90,18 @@ recorded it, the signed heads on this machine, and the receipts given. Exit code
 			}
 			defer func() { _ = store.Close() }()
 			cfg := audit.VerifyConfig{Store: store}
+			var sealed *checkpointJSON
 			ring, err := w.openRing()
 			if err != nil {
 				_, _ = fmt.Fprintln(c.ErrOrStderr(), "the signed heads on this machine are not checked:", err)
 			}
 			if err := w.anchors(&cfg, ring, receipts); err != nil {
 				return err
+			}
+			if ring != nil {
+				if sealed, err = w.sealed(c, &cfg, &m, ring, store); err != nil {
+					return err
+				}
 			}
 			if !asJSON {
 				cfg.Progress = func(s journal.Stream, n uint64) { _, _ = fmt.Fprintf(c.ErrOrStderr(), "\r%s: %d", s, n) }
@@ -102,9 +111,9 @@ recorded it, the signed heads on this machine, and the receipts given. Exit code
 				return err
 			}
 			if asJSON {
-				err = printJSON(c.OutOrStdout(), report)
+				err = printJSON(c.OutOrStdout(), verifyJSON{report, sealed})
 			} else {
-				_, err = fmt.Fprint(c.OutOrStdout(), reportText(report))
+				_, err = fmt.Fprint(c.OutOrStdout(), reportText(report, sealed))
 			}
 			if err == nil && !report.OK {
 				return &exitError{code: exitFailure}
@@ -113,6 +122,8 @@ recorded it, the signed heads on this machine, and the receipts given. Exit code
 		},
 	}
 	jsonFlag(c, &asJSON)
+	m.flags(c)
+	c.Flags().StringArrayVar(&m.older, "since-checkpoint", nil, "file with a checkpoint that was kept before; the log must extend it")
 	c.Flags().StringArrayVar(&receipts, "receipt", nil, "a kept answer (ask --save) or a folder of them: each must be in the log exactly once")
 	return c
 }
@@ -172,7 +183,7 @@ func readReceipts(path string, ring *keys.Ring) ([]broker.Receipt, error) {
 }
 
 // reportText says what was checked, how many, and what could not be anchored.
-func reportText(r audit.Report) string {
+func reportText(r audit.Report, c *checkpointJSON) string {
 	var b strings.Builder
 	b.WriteString("\r")
 	for _, s := range append([]audit.StreamReport{r.Register}, r.Writers...) {
@@ -182,11 +193,12 @@ func reportText(r audit.Report) string {
 		}
 		fmt.Fprintf(&b, "%-16s %6d entries, %d epochs, %s", s.Stream, s.Entries, s.Epochs, head)
 		if s.Unanchored > 0 {
-			fmt.Fprintf(&b, "; the last %d not covered by a signed head or receipt", s.Unanchored)
+			fmt.Fprintf(&b, "; the last %d not covered by a signed head, receipt or checkpoint", s.Unanchored)
 		}
 		b.WriteByte('\n')
 	}
 	fmt.Fprintf(&b, "signed heads that match: %d; receipts that match: %d\n", r.Heads, r.Receipts)
+	b.WriteString(c.text(r.Sealed))
 	for _, f := range r.Faults {
 		fmt.Fprintf(&b, "FAULT %s\n", f)
 	}

@@ -44,7 +44,8 @@ type config struct {
 	Limits limitsConfig   `yaml:"limits"`
 	Source []sourceConfig `yaml:"sources"`
 
-	Console consoleConfig `yaml:"console"`
+	Console     consoleConfig     `yaml:"console"`
+	Checkpoints checkpointsConfig `yaml:"checkpoints"`
 
 	// MetricsFrom lists the networks (10.1.0.0/16) that may read /metrics besides this machine. Others get 404.
 	MetricsFrom []string `yaml:"metricsFrom"`
@@ -206,13 +207,17 @@ func parseConfig(data []byte) (*config, error) {
 	if !journal.ValidWriter(c.Writer) {
 		return nil, fmt.Errorf("writer: use lower case letters, digits and hyphens, such as gw1")
 	}
-	if c.Writer == adminWriter || c.Writer == importWriter {
+	if c.Writer == adminWriter || c.Writer == importWriter || c.Writer == sealNote {
 		return nil, fmt.Errorf("writer: %s is a name that commands write under; choose another, such as gw1", c.Writer)
 	}
 	if _, err := c.metricsFrom(); err != nil {
 		return nil, err
 	}
 	if err := c.Console.check(); err != nil {
+		return nil, err
+	}
+	c.Checkpoints.defaults()
+	if err := c.Checkpoints.check(); err != nil {
 		return nil, err
 	}
 	c.Limits.defaults()
@@ -243,7 +248,7 @@ func (l *limitsConfig) defaults() {
 // resolve makes paths absolute, relative to the file's folder.
 func (c *config) resolve(dir string) {
 	paths := []*string{&c.Data, &c.Keys.File, &c.Keys.PassphraseFile, &c.Redis.PasswordFile, &c.Redis.SentinelPasswordFile, &c.Redis.CA, &c.TLS.Certificate,
-		&c.TLS.Key, &c.TLS.ClientCA, &c.Console.Certificate, &c.Console.Key, &c.Console.ClientSecretFile}
+		&c.TLS.Key, &c.TLS.ClientCA, &c.Console.Certificate, &c.Console.Key, &c.Console.ClientSecretFile, &c.Checkpoints.Folder}
 	for i := range c.Source {
 		s := &c.Source[i]
 		paths = append(paths, &s.Certificate, &s.CertificateKey, &s.CA)

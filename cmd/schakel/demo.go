@@ -156,7 +156,7 @@ func (d *demo) journal() (*bolt.Store, error) {
 	if err := store.Close(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{headsFolder, agenciesFolder, officersFolder, demoFile, journalFile, seedingFile} {
+	for _, name := range []string{headsFolder, agenciesFolder, officersFolder, checkpointsFolder, demoFile, journalFile, seedingFile} {
 		if err := os.RemoveAll(filepath.Join(d.data, name)); err != nil {
 			return nil, fmt.Errorf("clear what an interrupted start left: %w", err)
 		}
@@ -178,13 +178,18 @@ func (d *demo) start(ctx context.Context, store journal.Store, listener net.List
 	if err != nil {
 		return nil, demoInfo{}, err
 	}
+	sealing := &sealing{dir: filepath.Join(d.data, checkpointsFolder), maxUnsealed: 5 * time.Minute}
+	if sealing.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+		return nil, demoInfo{}, err
+	}
 	limits := limitsConfig{RequestsPerSecond: 1000, Burst: 1000}
 	limits.defaults()
 	s, err := newServer(ctx, serverConfig{store: store, ring: ring, sources: sources, dir: d.data, writer: demoWriterName,
-		listener: listener, console: site, limits: limits, log: log})
+		listener: listener, console: site, sealing: sealing, limits: limits, log: log})
 	if err != nil {
-		return nil, demoInfo{}, err
+		return nil, demoInfo{}, errors.Join(err, sealing.listener.Close())
 	}
+	info.Checkpoints = "http://" + sealing.listener.Addr().String()
 	info.Server = s.url
 	return s, info, writeJSONFile(filepath.Join(d.data, demoFile), info)
 }

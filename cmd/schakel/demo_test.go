@@ -31,7 +31,9 @@ func TestDemoGrants(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	guide := &guideWriter{ready: make(chan struct{})}
 	ended := make(chan error, 1)
-	go func() { ended <- (&demo{listen: "127.0.0.1:0", data: data, brp: brp, out: guide}).run(ctx) }()
+	go func() {
+		ended <- (&demo{listen: "127.0.0.1:0", console: "127.0.0.1:0", data: data, brp: brp, out: guide}).run(ctx)
+	}()
 	defer func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -194,7 +196,7 @@ func checkKeys(t *testing.T, path string) {
 		return strings.Join(out, " ")
 	}
 	want := map[string]string{"agencies": "kind mandates name oin", "workers": "agency id role", "cases": "bsns id purposes workers"}
-	if keysOf(got) != "agencies cases server workers" {
+	if keysOf(got) != "agencies cases checkpoints server workers" {
 		t.Errorf("keys of demo.json: %s", keysOf(got))
 	}
 	for list, keys := range want {

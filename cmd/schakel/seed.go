@@ -19,10 +19,11 @@ import (
 
 // demoInfo is demo.json: what a script needs to try things.
 type demoInfo struct {
-	Server   string       `json:"server"`
-	Agencies []demoAgency `json:"agencies"`
-	Workers  []demoWorker `json:"workers"`
-	Cases    []demoCase   `json:"cases"`
+	Server      string       `json:"server"`
+	Checkpoints string       `json:"checkpoints,omitempty"` // where the Merkle log is served
+	Agencies    []demoAgency `json:"agencies"`
+	Workers     []demoWorker `json:"workers"`
+	Cases       []demoCase   `json:"cases"`
 }
 
 type demoAgency struct {

@@ -42,6 +42,7 @@ type serverConfig struct {
 
 	metricsFrom []netip.Prefix // networks that may read /metrics; nil is this machine
 	console     *consoleSite   // nil: no console
+	sealing     *sealing       // nil: no checkpoints
 }
 
 // server is one gateway: register view, writer, broker and listeners, wired.
@@ -52,6 +53,8 @@ type server struct {
 	socket *socket.Listener
 	http   *http.Server
 	url    string
+
+	unsealed unsealed
 
 	failed     chan error
 	wait       sync.WaitGroup // what runs until background ends
@@ -83,12 +86,14 @@ func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
 	if d.unready != nil {
 		cfg.log.Error("policy not loaded: this gateway answers 503 until it is", "error", d.unready)
 	}
-	s := &server{cfg: cfg, desk: d, failed: make(chan error, 5)}
+	s := &server{cfg: cfg, desk: d, failed: make(chan error, 8)}
 	// Before the stream is claimed: a second start in the same folder must not push out the first and then fail.
 	if s.socket, err = socket.Listen(filepath.Join(cfg.dir, socketFile)); err != nil {
 		return nil, err
 	}
-	if s.writer, err = audit.Open(ctx, d.writerConfig(cfg.writer, cfg.dir)); err != nil {
+	w := d.writerConfig(cfg.writer, cfg.dir)
+	w.Admit = s.covered
+	if s.writer, err = audit.Open(ctx, w); err != nil {
 		return nil, errors.Join(err, s.socket.Close())
 	}
 	s.url = "http://" + cfg.listener.Addr().String()
@@ -120,6 +125,18 @@ func (s *server) serve(ctx context.Context) error {
 		s.cfg.ring.Watch(s.background, time.Second, func(err error) { s.cfg.log.Error("key ring not taken up", "error", err) })
 	})
 	s.wait.Go(s.follow)
+	if sealing := s.cfg.sealing; sealing != nil {
+		if sealing.dir != "" {
+			s.wait.Go(func() {
+				if err := s.seal(); err != nil {
+					s.failed <- err
+				}
+			})
+		}
+		if sealing.maxUnsealed > 0 {
+			s.wait.Go(s.watchTail)
+		}
+	}
 	if s.cfg.console != nil {
 		s.wait.Go(func() { s.failed <- s.serveConsole(s.cfg.console) })
 	}
@@ -197,6 +214,9 @@ func (s *server) ready(context.Context) error {
 	var missing gateway.NotReady
 	if s.writer.Healthy() != nil {
 		missing = append(missing, "journal")
+	}
+	if s.covered() != nil {
+		missing = append(missing, "checkpoints")
 	}
 	if s.desk.register.Ready() != nil {
 		missing = append(missing, "register")

@@ -79,16 +79,31 @@ func get(ctx context.Context, client *http.Client, url, language string) ([]byte
 
 func newVerify() *cobra.Command {
 	var jwks string
+	var logKeys, witnesses []string
+	var quorum int
 	var asJSON bool
 	var t callerTLS
 	c := &cobra.Command{
-		Use:   "verify FILE --jwks URL|FILE",
-		Short: "Verify a kept answer, offline where --jwks is a file",
-		Args:  cobra.ExactArgs(1),
+		Use:   "verify FILE --jwks URL|FILE | --log-key KEY",
+		Short: "Verify a kept answer, or a proof that an event is in the log; offline, where --jwks is a file",
+		Long: `With --jwks FILE is an answer that ask --save kept. With --log-key it is a C2SP tlog-proof, as ` + "`schakel audit prove`" + ` writes
+it: nothing but the log's public key is needed, and those of the witnesses that must have cosigned.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			data, err := os.ReadFile(args[0])
 			if err != nil {
 				return fmt.Errorf("read evidence: %w", err)
+			}
+			if len(logKeys) > 0 {
+				p, err := verifyProof(data, logKeys, witnesses, quorum)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(c.OutOrStdout(), p)
+				}
+				_, err = fmt.Fprint(c.OutOrStdout(), p)
+				return err
 			}
 			evidence, err := seal.ReadEvidence(data)
 			if err != nil {
@@ -113,7 +128,11 @@ func newVerify() *cobra.Command {
 	c.Flags().StringVar(&jwks, "jwks", "", "the server's public keys: a file, or the URL …/.well-known/jwks.json")
 	jsonFlag(c, &asJSON)
 	t.flags(c)
-	_ = c.MarkFlagRequired("jwks")
+	c.Flags().StringArrayVar(&logKeys, "log-key", nil, "a verifier key of the log, as `schakel audit key` prints it")
+	c.Flags().StringArrayVar(&witnesses, "witness", nil, "a verifier key of a witness")
+	c.Flags().IntVar(&quorum, "quorum", 0, "how many of the witnesses must have cosigned")
+	c.MarkFlagsOneRequired("jwks", "log-key")
+	c.MarkFlagsMutuallyExclusive("jwks", "log-key")
 	return c
 }
 

@@ -120,19 +120,25 @@ func TestCommands(t *testing.T) {
 // TestConfiguration holds the manual against the structs: the same keys, and a file that is taken.
 func TestConfiguration(t *testing.T) {
 	manual := only(t, "yaml", "schakel.yaml")
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "cmd/schakel/config.go"), nil, 0)
+	files, err := filepath.Glob(filepath.Join(root, "cmd/schakel/*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var keys []string
-	ast.Inspect(file, func(n ast.Node) bool {
-		if f, ok := n.(*ast.Field); ok && f.Tag != nil {
-			if key := reflect.StructTag(strings.Trim(f.Tag.Value, "`")).Get("yaml"); key != "" {
-				keys = append(keys, key)
-			}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return true
-	})
+		ast.Inspect(file, func(n ast.Node) bool {
+			if f, ok := n.(*ast.Field); ok && f.Tag != nil {
+				if key := reflect.StructTag(strings.Trim(f.Tag.Value, "`")).Get("yaml"); key != "" {
+					keys = append(keys, key)
+				}
+			}
+			return true
+		})
+	}
 	slices.Sort(keys)
 	documented := matches(regexp.MustCompile(`(?m)#.*$`).ReplaceAllString(manual, ""), `(?m)^[ -]*([A-Za-z]+):`)
 	same(t, "configuration", documented, slices.Compact(keys))

@@ -23,9 +23,19 @@ type Streams interface {
 }
 
 // Witness is somebody who cosigns checkpoints (C2SP tlog-witness).
-type Witness struct {
-	Key string   // its verifier key, of the type cosignature/v1
-	URL *url.URL // its submission prefix
+type Witness struct{ tessera tessera.Witness }
+
+// NewWitness checks what a witness is reached by.
+func NewWitness(verifierKey, address string) (Witness, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return Witness{}, errors.New("a witness's address begins with https://")
+	}
+	w, err := tessera.NewWitness(verifierKey, u)
+	if err != nil {
+		return Witness{}, errors.New("a witness's key is no verifier key of the type cosignature/v1, as `schakel witness key` prints it")
+	}
+	return Witness{w}, nil
 }
 
 // Config says what to seal, and how.
@@ -203,9 +213,9 @@ func (l *leading) start(ctx context.Context) (func(context.Context) error, error
 	options := tessera.NewAppendOptions().WithCheckpointSigner(l.signer).
 		WithCheckpointInterval(l.cfg.Every).WithBatching(roundSize, 20*time.Millisecond).WithPushback(2 * roundSize)
 	if len(l.cfg.Witnesses) > 0 {
-		group, err := l.witnesses()
-		if err != nil {
-			return nil, err
+		group := tessera.WitnessGroup{N: l.cfg.Quorum}
+		for _, w := range l.cfg.Witnesses {
+			group.Components = append(group.Components, w.tessera)
 		}
 		options = options.WithWitnesses(group, &tessera.WitnessOptions{Timeout: 5 * time.Second})
 	}
@@ -223,19 +233,6 @@ func (l *leading) start(ctx context.Context) (func(context.Context) error, error
 	}
 	l.appender = appender
 	return shutdown, l.takeUp(ctx, size)
-}
-
-func (l *leading) witnesses() (tessera.WitnessGroup, error) {
-	var group tessera.WitnessGroup
-	group.N = l.cfg.Quorum
-	for _, w := range l.cfg.Witnesses {
-		witness, err := tessera.NewWitness(w.Key, w.URL)
-		if err != nil {
-			return group, err
-		}
-		group.Components = append(group.Components, witness)
-	}
-	return group, nil
 }
 
 // open reads how far the log goes: what the last checkpoint vouches for, from the progress file on.
@@ -320,7 +317,7 @@ func (l *leading) takeUp(ctx context.Context, size uint64) error {
 		if err != nil {
 			return err
 		}
-		page, err := l.cfg.Streams.Read(ctx, leaf.Stream, before(leaf.ID), 1)
+		page, err := l.cfg.Streams.Read(ctx, leaf.Stream, leaf.ID.Before(), 1)
 		if err != nil {
 			return err
 		}

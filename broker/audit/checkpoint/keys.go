@@ -26,6 +26,9 @@ type Keys struct {
 	quorum    int
 }
 
+// Origin is the name of the log in its checkpoints.
+func (k Keys) Origin() string { return k.origin }
+
 // NewKeys takes the origin of a log, the keys that it signs or signed with, the verifier keys of witnesses (C2SP
 // signed-note, of the type cosignature/v1) and how many of those must have cosigned.
 func NewKeys(origin string, own []ed25519.PublicKey, witnesses []string, quorum int) (Keys, error) {

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/transparency-dev/tessera"
@@ -68,7 +67,7 @@ func (l *leading) follow(ctx context.Context, s journal.Stream, leaves []Leaf) (
 		return leaves, nil
 	}
 	again := last != journal.Head{}
-	after := before(last.ID)
+	after := last.ID.Before()
 	for len(leaves) < roundSize {
 		page, err := l.cfg.Streams.Read(ctx, s, after, pageSize)
 		if err != nil {
@@ -99,18 +98,6 @@ func (l *leading) follow(ctx context.Context, s journal.Stream, leaves []Leaf) (
 		after = last.ID
 	}
 	return leaves, nil
-}
-
-// before gives the greatest id that is less: what to read after, to read from an id on.
-func before(id journal.ID) journal.ID {
-	const highest = math.MaxInt64 // what Redis Streams take
-	switch {
-	case id.Seq > 0:
-		id.Seq--
-	case id.Epoch > 0:
-		id.Epoch, id.Seq = id.Epoch-1, highest
-	}
-	return id
 }
 
 // add gives leaves to the log, in order, and waits until they are in the tree.
@@ -170,6 +157,9 @@ func (l *leading) lag() {
 
 func (l *leading) look(ctx context.Context) error {
 	c, err := l.log.Latest(ctx)
+	if errors.Is(err, ErrNoCheckpoint) {
+		return nil // the first one waits for its witnesses
+	}
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,11 +37,14 @@ func TestWitnesses(t *testing.T) {
 		}))
 		t.Cleanup(s.Close)
 		d.witness = append(d.witness, public)
-		d.cfg.Witnesses = append(d.cfg.Witnesses, Witness{Key: public, URL: must(url.Parse(s.URL))})
+		d.cfg.Witnesses = append(d.cfg.Witnesses, must(NewWitness(public, s.URL)))
 	}
 	d.cfg.Quorum = 2
 	d.add(journal.Audit("gw-1"), 5)
+	down.Store(true) // from the very first checkpoint on
 	d.run("one")
+	time.Sleep(500 * time.Millisecond)
+	down.Store(false)
 	d.until("the first", func() bool { return d.size() == 5 })
 	keys := must(NewKeys(origin, d.own, d.witness, 2))
 	c, err := OpenLog(d.dir, keys).Latest(t.Context())

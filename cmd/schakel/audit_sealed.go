@@ -1,0 +1,108 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/checkpoint"
+	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/keys"
+)
+
+// checkpointJSON is the checkpoint that a log was held against.
+type checkpointJSON struct {
+	Origin    string      `json:"origin"`
+	Size      uint64      `json:"size"`
+	Root      broker.Hash `json:"root"`
+	Witnesses []string    `json:"witnesses"`
+	Extends   int         `json:"extends"` // checkpoints given that it extends
+}
+
+// verifyJSON is what verification found, and the checkpoint it went by; null where there was none.
+type verifyJSON struct {
+	audit.Report
+	Checkpoint *checkpointJSON `json:"checkpoint"`
+}
+
+// sealed makes verification hold the log against the Merkle log. Where there is none it says so; what is asked for by name
+// must be there.
+func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, ring *keys.Ring, store journal.Store) (*checkpointJSON, error) {
+	none := func(why error) (*checkpointJSON, error) {
+		if m.folder != "" || len(m.older) > 0 || m.quorum > 0 {
+			return nil, why
+		}
+		_, _ = fmt.Fprintln(c.ErrOrStderr(), "no checkpoint is held against the log:", why)
+		return nil, nil
+	}
+	if m.folder == "" && w.data == "" {
+		return none(errors.New("the Merkle log is in another place; name its folder with --checkpoints"))
+	}
+	if _, err := os.Stat(cmp.Or(m.folder, filepath.Join(w.data, checkpointsFolder))); errors.Is(err, fs.ErrNotExist) {
+		return none(fmt.Errorf("there is no folder %s", cmp.Or(m.folder, filepath.Join(w.data, checkpointsFolder))))
+	}
+	k, err := m.keys(c.Context(), store, ring)
+	if err != nil {
+		return none(err)
+	}
+	log, err := w.merkleLog(m.folder, k)
+	if err != nil {
+		return nil, err
+	}
+	last, err := log.Latest(c.Context())
+	if errors.Is(err, checkpoint.ErrNoCheckpoint) {
+		return none(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &checkpointJSON{last.Origin, last.Size, last.Root, last.Witnesses, 0}
+	for _, file := range m.older {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("read checkpoint: %w", err)
+		}
+		older, err := k.Open(data)
+		if err == nil {
+			err = log.Consistent(c.Context(), older, last)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		out.Extends++
+	}
+	cfg.Sealed = func(yield func(audit.Sealed, error) bool) {
+		for leaf, err := range log.Leaves(c.Context(), last) {
+			if err != nil {
+				err = fmt.Errorf("%w: %w", audit.ErrSealBroken, err)
+			}
+			if !yield(audit.Sealed(leaf), err) {
+				return
+			}
+		}
+	}
+	return out, nil
+}
+
+// text says against which checkpoint the log was held, and how much of it fits.
+func (c *checkpointJSON) text(matched uint64) string {
+	if c == nil {
+		return ""
+	}
+	s := fmt.Sprintf("checkpoint of %s: %d entries, of which %d match", c.Origin, c.Size, matched)
+	if len(c.Witnesses) > 0 {
+		s += "; cosigned by " + strings.Join(c.Witnesses, ", ")
+	}
+	if c.Extends > 0 {
+		s += fmt.Sprintf("; it extends %d kept before", c.Extends)
+	}
+	return s + "\n"
+}
