@@ -133,7 +133,7 @@ func (w *world) queries(questions []question, d *decide.Decider, reg broker.Regi
 				q := questions[i]
 				heard := &listener{Decider: d}
 				c := now()
-				c.Opener, c.Register, c.Decider, c.Journal, c.Sealer = caller{w.agency(q.post.kind).OIN, q.worker, q.post.role}, reg, heard, nowhere{}, nowhere{}
+				c.Opener, c.Register, c.Decider, c.Journal, c.Sealer = caller{Agency: w.agency(q.post.kind).OIN, Worker: q.worker, Role: q.post.role}, reg, heard, nowhere{}, nowhere{}
 				c.NewID, c.Rand = newID, rand.Reader
 				b, err := broker.New(c)
 				if err == nil {
