@@ -37,10 +37,15 @@ type Request struct {
 	Queries   []json.RawMessage       // as recorded
 	Decisions []json.RawMessage       // one for each query
 	Revisions []broker.Revision       // one for each query
+	Engine    string                  // that decided
 	Subjects  []broker.SubjectQueries // which queries were about whom
+	Refused   bool                    // nothing was given
 
-	// Who asked, in which case, and the id of the answer; empty where StaffState says why.
+	// Who asked, as what and for what, in which case, and the id of the answer; empty where StaffState says why.
 	Agency     broker.OIN
+	Worker     broker.WorkerID
+	Role       broker.Role
+	Purpose    broker.Purpose
 	Case       broker.CaseID
 	Answer     broker.RequestID
 	StaffState PartState
@@ -194,8 +199,11 @@ func (r *Request) readCommon(common []byte) bool {
 			r.Decisions = elements(value)
 		case "policy":
 			for name, value := range members(value) {
-				if string(name) == "revision" {
+				switch string(name) {
+				case "revision":
 					good = good && text(value, &revision)
+				case "engine":
+					good = good && text(value, &r.Engine)
 				}
 			}
 		case "revisions":
@@ -203,6 +211,8 @@ func (r *Request) readCommon(common []byte) bool {
 				r.Revisions = append(r.Revisions, "")
 				good = good && text(value, &r.Revisions[len(r.Revisions)-1])
 			}
+		case "refused":
+			r.Refused = string(value) == "true"
 		case "subjects":
 			for _, value := range elements(value) {
 				var s broker.SubjectQueries
@@ -256,9 +266,12 @@ func text[T ~string](value []byte, to *T) bool {
 
 func (r *Request) readStaff(p keys.Plain, at time.Time) PartState {
 	var staff struct {
-		Agency broker.OIN       `json:"agency"`
-		Case   broker.CaseID    `json:"case"`
-		Answer broker.RequestID `json:"request"`
+		Agency  broker.OIN       `json:"agency"`
+		Worker  broker.WorkerID  `json:"worker"`
+		Role    broker.Role      `json:"role"`
+		Purpose broker.Purpose   `json:"purpose"`
+		Case    broker.CaseID    `json:"case"`
+		Answer  broker.RequestID `json:"request"`
 	}
 	switch {
 	case errors.Is(p.Err, keys.ErrErased):
@@ -266,7 +279,8 @@ func (r *Request) readStaff(p keys.Plain, at time.Time) PartState {
 	case p.Err != nil || !ownStaffKey(p.KeyID, at) || json.Unmarshal(p.Text, &staff) != nil:
 		return PartDamaged
 	}
-	r.Agency, r.Case, r.Answer = staff.Agency, staff.Case, staff.Answer
+	r.Agency, r.Worker, r.Role, r.Purpose = staff.Agency, staff.Worker, staff.Role, staff.Purpose
+	r.Case, r.Answer = staff.Case, staff.Answer
 	return ""
 }
 

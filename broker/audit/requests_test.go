@@ -25,6 +25,7 @@ func requestLog(t *testing.T) (*fakeStore, []LogEvent) {
 			now = now.Add(66 * time.Hour)
 			e := benchEvent(i)
 			e.Staff.Case = broker.CaseID(fmt.Sprintf("case-%d-%d", n, i))
+			e.Common.Refused = i == 5
 			if i == 3 {
 				e.Common.Revisions = make([]broker.Revision, len(e.Common.Queries))
 				for n := range e.Common.Revisions {
@@ -57,8 +58,9 @@ func spell(t *testing.T, e LogEvent) string {
 	if err := json.Unmarshal(e.Common, &c); err != nil {
 		t.Fatal(err)
 	}
-	r := Request{Writer: e.Writer, ID: e.ID, Hash: e.Hash, Time: e.Time, Queries: c.Queries, Decisions: c.Decisions, Revisions: c.Revisions, Subjects: c.Subjects,
-		Agency: e.Staff.Agency, Case: e.Staff.Case, Answer: e.Staff.Request}
+	r := Request{Writer: e.Writer, ID: e.ID, Hash: e.Hash, Time: e.Time, Queries: c.Queries, Decisions: c.Decisions, Revisions: c.Revisions, Engine: c.Policy.Engine, Subjects: c.Subjects,
+		Agency: e.Staff.Agency, Worker: e.Staff.Worker, Role: e.Staff.Role, Purpose: e.Staff.Purpose, Case: e.Staff.Case, Answer: e.Staff.Request,
+		Refused: c.Refused}
 	if r.Revisions == nil {
 		for range r.Queries {
 			r.Revisions = append(r.Revisions, c.Policy.Revision)

@@ -102,7 +102,8 @@ const Few Count = -1
 // Count is a number as it may be shown: 0, Few, or Fewest and more. As JSON it is that number, or "<10".
 type Count int
 
-func countOf(n int) Count {
+// CountOf gives n as it may be shown.
+func CountOf(n int) Count {
 	if 0 < n && n < Fewest {
 		return Few
 	}
@@ -133,7 +134,7 @@ func (c *Count) UnmarshalJSON(text []byte) error {
 		return nil
 	}
 	n, err := strconv.Atoi(string(text))
-	if err != nil || n < 0 || countOf(n) != Count(n) {
+	if err != nil || n < 0 || CountOf(n) != Count(n) {
 		return fmt.Errorf(`read count: neither 0, nor "<%d", nor %d and more`, Fewest, Fewest)
 	}
 	*c = Count(n)

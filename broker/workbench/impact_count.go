@@ -75,7 +75,7 @@ func (g *gathering) count(r *ImpactReport, p *pair) {
 			quietly += s.requests
 		}
 	}
-	r.Changed, r.Quietly = countOf(changed), countOf(quietly)
+	r.Changed, r.Quietly = CountOf(changed), CountOf(quietly)
 	r.NotReplayed, r.Changes = []NotReplayed{}, []ImpactChange{}
 	for _, t := range troubles {
 		r.NotReplayed = append(r.NotReplayed, *t)
@@ -83,7 +83,7 @@ func (g *gathering) count(r *ImpactReport, p *pair) {
 	slices.SortFunc(r.NotReplayed, func(a, b NotReplayed) int { return cmp.Compare(a.Reason.EN, b.Reason.EN) })
 	for c, t := range tallies {
 		r.Changes = append(r.Changes, ImpactChange{Field: c.field, Class: p.classes[c.field], From: c.from, To: c.to,
-			Roles: slices.Sorted(maps.Keys(t.roles)), Requests: countOf(t.requests), Agencies: countOf(t.agencies.count()), Cases: countOf(t.cases.count())})
+			Roles: slices.Sorted(maps.Keys(t.roles)), Requests: CountOf(t.requests), Agencies: CountOf(t.agencies.count()), Cases: CountOf(t.cases.count())})
 	}
 	slices.SortFunc(r.Changes, ImpactChange.worst)
 }

@@ -69,7 +69,7 @@ func (p *pair) decideAll(ctx context.Context, queries []*againDecided, progress 
 }
 
 func (p *pair) decide(ctx context.Context, a *againDecided) {
-	q, trouble := replayable([]byte(a.bytes))
+	q, trouble := Replayable([]byte(a.bytes))
 	a.role, a.trouble = q.Role, trouble
 	if trouble != (broker.Text{}) {
 		return
@@ -89,9 +89,9 @@ func (p *pair) decide(ctx context.Context, a *againDecided) {
 	a.same = bytes.Equal(a.base.Bytes(), a.draft.Bytes())
 }
 
-// replayable reads a recorded query. Here an older version of the input gets the defaults that were declared for it;
+// Replayable reads the bytes of a recorded query strictly, or tells why it can't be decided again. Here an older version of the input gets the defaults that were declared for it;
 // version 1 is the first, so that there are none yet.
-func replayable(text []byte) (broker.Query, broker.Text) {
+func Replayable(text []byte) (broker.Query, broker.Text) {
 	var version struct {
 		V int `json:"v"`
 	}

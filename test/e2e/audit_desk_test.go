@@ -1,0 +1,233 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/schakel/schakel/policies"
+)
+
+// TestAuditorsDesk: a day of the demo, granted, partly withheld and refused, and what an auditor proves and finds of it, on the
+// running server and in the folder of the stopped one.
+func TestAuditorsDesk(t *testing.T) {
+	_, brp := people(t)
+	d := &auditedDay{dir: filepath.Join(t.TempDir(), "data")}
+	d.w = &world{dir: d.dir}
+	d.evidence = filepath.Join(d.dir, "evidence", "2026")
+	demo := startDemo(t, d.dir, brp)
+	d.ask(t)
+
+	t.Run("replay while it runs", d.replays)
+	demo.interrupt(t)
+	d.whole = readFile(t, filepath.Join(d.dir, "journal.db"))
+	t.Run("replay of what was bent", d.bent)
+}
+
+// auditedDay is a day's log in a folder.
+type auditedDay struct {
+	dir, evidence string
+	w             *world
+	whole         string // the journal, as it was left
+	answers       int
+}
+
+// ask makes the day: workers of the municipality, each for a few households.
+func (d *auditedDay) ask(t *testing.T) {
+	t.Helper()
+	if err := os.MkdirAll(d.evidence, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	i, err := d.w.info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var oin string
+	for _, a := range i.Agencies {
+		if a.Kind == "gemeente" && oin == "" {
+			oin = a.OIN
+		}
+	}
+	var asks sync.WaitGroup
+	turn := make(chan bool, 4)
+	for n, c := range i.Cases[:min(12, len(i.Cases))] {
+		worker, role, purpose := c.Workers[0], "wijkteammedewerker", "ontruiming-voorkomen"
+		if n%6 == 5 {
+			worker, role, purpose = "recherche-1", "sociaal-rechercheur", "handhaving" // refused
+		}
+		d.answers++
+		asks.Go(func() {
+			turn <- true
+			defer func() { <-turn }()
+			out, err := d.w.schakel("ask", "--agency", oin, "--worker", worker, "--role", role, "--purpose", purpose, "--household", "case:"+c.ID,
+				"--fields", "huur.achterstand,ggz,jeugd,huishouden.minderjarigenAanwezig", "--save", filepath.Join(d.evidence, fmt.Sprintf("%02d.json", n)))
+			if err != nil && !strings.Contains(out, "geweigerd") {
+				t.Errorf("ask %s: %v, %s", c.ID, err, out)
+			}
+		})
+	}
+	asks.Wait()
+}
+
+// run runs a command of the auditor's and gives what it printed on standard output, and its exit code.
+func (d *auditedDay) run(args ...string) (string, int) {
+	c := exec.Command(binary, append([]string{"audit"}, args...)...)
+	c.Env = append(c.Environ(), "SCHAKEL_DATA="+d.dir)
+	out, _ := c.Output()
+	return string(out), c.ProcessState.ExitCode()
+}
+
+// json runs it with --json.
+func (d *auditedDay) json(t *testing.T, to any, args ...string) (code int) {
+	t.Helper()
+	out, code := d.run(append(args, "--json")...)
+	if err := json.Unmarshal([]byte(out), to); err != nil {
+		t.Fatalf("%v: exit %d, %v, %s", args, code, err, out)
+	}
+	return code
+}
+
+// replayed is the JSON of `audit replay`.
+type replayed struct {
+	OK                                                                bool
+	Events, Decisions, Identical, Different, NotReplayed, OtherEngine int
+	Differences                                                       []struct{ Events []string }
+	Troubles                                                          []struct {
+		Reason   struct{ EN string }
+		Revision string
+		Events   []string
+	}
+	Against *struct {
+		Otherwise, Quietly any
+		Changes            []struct {
+			Field, From, To string
+			Decisions       any
+		}
+	}
+}
+
+func (d *auditedDay) replays(t *testing.T) {
+	var r replayed
+	if code := d.json(t, &r, "replay"); code != 0 || !r.OK || r.Events != d.answers || r.Decisions < d.answers || r.Identical != r.Decisions || r.OtherEngine != 0 {
+		t.Errorf("exit %d, %+v", code, r)
+	}
+	t.Logf("%d decisions of %d events, all identical", r.Identical, r.Events)
+	all := r.Decisions
+
+	// One decision, by the hash of its receipt and by the id of the answer.
+	var saved struct{ Body string }
+	var answer struct{ ID string }
+	if err := json.Unmarshal([]byte(readFile(t, filepath.Join(d.evidence, "00.json"))), &saved); err != nil || json.Unmarshal([]byte(saved.Body), &answer) != nil {
+		t.Fatal(err, saved.Body)
+	}
+	r = replayed{}
+	if code := d.json(t, &r, "replay", "--decision", answer.ID); code != 0 || r.Events != 1 || r.Identical == 0 || r.Identical >= all {
+		t.Errorf("one decision: exit %d, %+v", code, r)
+	}
+	if out, code := d.run("replay", "--decision", "01a22a2a-f801-7323-9c3c-9e6e10c973a2"); code != 1 {
+		t.Errorf("a decision that is not there: exit %d, %s", code, out)
+	}
+	r = replayed{}
+	if code := d.json(t, &r, "replay", "--until", "1h"); code != 0 || r.Events != 0 {
+		t.Errorf("a window before it began: exit %d, %+v", code, r)
+	}
+
+	// Another policy would have given less; small numbers are not shown.
+	files := policies.Files()
+	name := "schakel/settings/data.json"
+	files[name] = []byte(strings.Replace(string(files[name]), "\"never\": [\n", "\"never\": [\n    \"huur.achterstand.bedrag\",\n", 1))
+	folder := filepath.Join(d.dir, "stricter")
+	for path, text := range files {
+		path = filepath.Join(folder, path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, text, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r = replayed{}
+	if code := d.json(t, &r, "replay", "--against", folder); code != 0 || r.Against == nil || len(r.Against.Changes) != 1 || r.Against.Changes[0].Field != "huur.achterstand.bedrag" || r.Against.Changes[0].To != "" {
+		t.Errorf("against: exit %d, %+v", code, r.Against)
+	} else if n, isNumber := r.Against.Changes[0].Decisions.(float64); isNumber && n < 10 {
+		t.Errorf("it shows a number of %v", n)
+	}
+	r = replayed{}
+	if code := d.json(t, &r, "replay", "--against", folder, "--decision", answer.ID); code != 0 || r.Against == nil || r.Against.Otherwise != "<10" {
+		t.Errorf("one decision against: exit %d, %+v", code, r.Against)
+	}
+}
+
+// bent: a decision planted in an event, and a bundle whose files are others than its name says, are found and named.
+func (d *auditedDay) bent(t *testing.T) {
+	var r replayed
+	d.w.write(t, "journal.db", d.whole)
+	if code := d.json(t, &r, "replay"); code != 0 || !r.OK {
+		t.Fatalf("whole: exit %d, %+v", code, r)
+	}
+	event := ""
+	d.bend(t, func(tx *bbolt.Tx) error { // an event says that a field was given in another form
+		b := tx.Bucket([]byte("audit")).Bucket([]byte("demo"))
+		c := b.Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			if planted := strings.Replace(string(v), `"form":"exact"`, `"form":"never"`, 1); planted != string(v) {
+				event = fmt.Sprintf("demo %d-%d", k[7], k[15])
+				return b.Put(k, []byte(planted))
+			}
+		}
+		return errors.New("no event has such a decision")
+	})
+	r = replayed{}
+	if code := d.json(t, &r, "replay"); code != 1 || r.OK || r.Different != 1 || len(r.Differences) != 1 || !slices.Equal(r.Differences[0].Events, []string{event}) {
+		t.Errorf("a planted decision: exit %d, %+v", code, r)
+	}
+	if out, code := d.run("replay"); code != 1 || !strings.Contains(out, "DIFFERENT: 1 decisions") || !strings.Contains(out, event) {
+		t.Errorf("exit %d, %s", code, out)
+	}
+
+	d.w.write(t, "journal.db", d.whole)
+	revision := string(policies.Revision(policies.Files()))
+	d.bend(t, func(tx *bbolt.Tx) error { // the rule of a field, after the fact, under the old name
+		b := tx.Bucket([]byte("blobs"))
+		files, err := policies.Unbundle(b.Get([]byte(revision)))
+		if err != nil {
+			return err
+		}
+		files["schakel/field.rego"] = append(files["schakel/field.rego"], "\n# nobody will notice\n"...)
+		bundle, err := policies.Bundle(files)
+		if err != nil {
+			return err
+		}
+		return b.Put([]byte(revision), bundle)
+	})
+	r = replayed{}
+	if code := d.json(t, &r, "replay"); code != 1 || r.Identical != 0 || r.NotReplayed != r.Decisions || len(r.Troubles) != 1 ||
+		r.Troubles[0].Revision != revision || !strings.Contains(r.Troubles[0].Reason.EN, "altered") {
+		t.Errorf("an altered bundle: exit %d, %+v", code, r)
+	}
+	d.bend(t, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("blobs")).Delete([]byte(revision)) })
+	r = replayed{}
+	if code := d.json(t, &r, "replay"); code != 1 || len(r.Troubles) != 1 || !strings.Contains(r.Troubles[0].Reason.EN, "not kept") {
+		t.Errorf("a bundle that is gone: exit %d, %+v", code, r)
+	}
+	d.w.write(t, "journal.db", d.whole)
+}
+
+// bend changes the stopped journal behind Schakel's back.
+func (d *auditedDay) bend(t *testing.T, do func(tx *bbolt.Tx) error) {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(d.dir, "journal.db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(do)
+	if closed := db.Close(); err != nil || closed != nil {
+		t.Fatal(err, closed)
+	}
+}
