@@ -201,6 +201,6 @@ func verifyProof(file []byte, logKeys, witnesses []string, quorum int) (provenJS
 
 // String says it in words.
 func (p provenJSON) String() string {
-	return fmt.Sprintf("verified: %s %s has the hash %s\nentry %d of %d in log %s; cosigned by: %s\n", p.Stream, p.ID, p.Hash, p.Index, p.Size, p.Log,
-		cmp.Or(strings.Join(p.Witnesses, ", "), "no witness that was asked for"))
+	return fmt.Sprintf("verified: %s %s has the hash %s\nindex %d in the tree of %d leaves of log %s, cosigned by %s\n", p.Stream, p.ID, p.Hash, p.Index, p.Size, p.Log,
+		cmp.Or(strings.Join(p.Witnesses, ", "), "no witness whose key was given"))
 }
