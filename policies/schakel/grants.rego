@@ -15,7 +15,7 @@ import data.schakel.subject
 import data.schakel.table
 
 # METADATA
-# title: e, volledig – e, in full
+# title: Volledig (e) – In full (e)
 # description: |
 #   NL: De waarde zelf, maar geen bijzonder persoonsgegeven.
 #   EN: The value itself, but no special category.
@@ -29,7 +29,7 @@ allowed contains {"form": field.full, "basis": row.basis} if {
 }
 
 # METADATA
-# title: e, volledig, ook bijzonder – e, in full, special categories too
+# title: Volledig, ook bijzondere gegevens (e) – In full, special categories too (e)
 # description: |
 #   NL: Alleen de rijen van de Wmo-consulent, de jeugdconsulent en de jeugdbeschermer.
 #   EN: Only the rows of the social support officer, the youth care officer and the youth protection worker.
@@ -42,7 +42,7 @@ allowed contains {"form": field.full, "basis": row.basis} if {
 }
 
 # METADATA
-# title: v, beperkt – v, in limited form
+# title: Beperkt (v) – In limited form (v)
 # description: |
 #   NL: Ja of nee, of een klasse; geen bijzonder persoonsgegeven.
 #   EN: Yes or no, or a band; no special category.
@@ -56,7 +56,7 @@ allowed contains {"form": field.limited, "basis": row.basis} if {
 }
 
 # METADATA
-# title: c, alleen contact – c, contact only
+# title: Alleen contact (c) – Contact only (c)
 # description: |
 #   NL: Met wie kan worden overlegd.
 #   EN: Whom to consult.
@@ -70,7 +70,7 @@ allowed contains {"form": field.full, "basis": row.basis} if {
 }
 
 # METADATA
-# title: Tc, contact met instemming – Tc, contact with release
+# title: Contact, met instemming (Tc) – Contact, with release (Tc)
 # description: |
 #   NL: Met wie kan worden overlegd, als de betrokkene dat goedvindt.
 #   EN: Whom to consult, where the person agreed.
@@ -85,7 +85,7 @@ allowed contains {"form": field.full, "basis": row.basis} if {
 }
 
 # METADATA
-# title: T, met toestemming – T, with consent
+# title: Met toestemming (T) – With consent (T)
 # description: |
 #   NL: De waarde zelf, als de betrokkene dat goedvindt.
 #   EN: The value itself, where the person agreed.
@@ -100,7 +100,7 @@ allowed contains {"form": field.full, "basis": row.basis} if {
 }
 
 # METADATA
-# title: v T, beperkt en met toestemming – v T, in limited form and with consent
+# title: Beperkt en met toestemming (v T) – In limited form and with consent (v T)
 # description: |
 #   NL: Ja of nee, of een klasse, als de betrokkene dat goedvindt.
 #   EN: Yes or no, or a band, where the person agreed.
