@@ -146,8 +146,13 @@ func (c LogConfig) event(ctx context.Context, entry journal.Entry) (LogEvent, er
 	if err != nil {
 		return LogEvent{}, fmt.Errorf("%w: %w", err, errNoEvent)
 	}
+	return c.open(ctx, e, entry.Hash)
+}
+
+// open opens the parts of an event.
+func (c LogConfig) open(ctx context.Context, e Event, hash broker.Hash) (LogEvent, error) {
 	out := LogEvent{
-		Hash: entry.Hash, Writer: e.Writer, ID: ID(e.ID), Time: e.Time, Position: e.Position, Kind: e.Kind,
+		Hash: hash, Writer: e.Writer, ID: ID(e.ID), Time: e.Time, Position: e.Position, Kind: e.Kind,
 		Common: e.Common,
 	}
 	parts := e.Subjects

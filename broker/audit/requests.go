@@ -56,46 +56,54 @@ type Request struct {
 // Verify's work; it names what it can't read and goes on, since one damaged event must not hide all others.
 func Requests(ctx context.Context, c RequestsConfig) iter.Seq2[Request, error] {
 	return func(yield func(Request, error) bool) {
-		ctx, stop := context.WithCancel(ctx)
-		defer stop()
-		writers, err := c.Store.Writers(ctx)
-		if err != nil {
+		if err := inWindow(ctx, c, c.look, func(r Request) bool { return yield(r, nil) }); err != nil {
 			yield(Request{}, fmt.Errorf("read requests: %w", err))
-			return
-		}
-		for _, writer := range writers {
-			stopped := false
-			after, err := c.start(ctx, writer)
-			if err == nil {
-				err = readAll(ctx, c.Store, journal.Audit(writer), after, func(e journal.Entry) lookedAt { return c.look(ctx, writer, e) },
-					func(_ journal.Entry, l lookedAt) {
-						switch {
-						case stopped || l.leave:
-						case l.err != nil || !yield(l.request, nil):
-							stopped = true
-							stop()
-							if l.err != nil {
-								yield(Request{}, fmt.Errorf("read requests of %s: %w", writer, l.err))
-							}
-						}
-					})
-			}
-			if stopped {
-				return
-			}
-			if err != nil {
-				yield(Request{}, fmt.Errorf("read requests of %s: %w", writer, err))
-				return
-			}
 		}
 	}
 }
 
+// inWindow gives take what look makes of the entries of all writers, from where the window can begin: one writer after the
+// other, each one's in order, until take has enough. look runs on all cores.
+func inWindow[T any](ctx context.Context, c RequestsConfig, look func(context.Context, string, journal.Entry) lookedAt[T], take func(T) bool) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	writers, err := c.Store.Writers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, writer := range writers {
+		stopped := false
+		var failed error
+		after, err := c.start(ctx, writer)
+		if err == nil {
+			err = readAll(ctx, c.Store, journal.Audit(writer), after, func(e journal.Entry) lookedAt[T] { return look(ctx, writer, e) },
+				func(_ journal.Entry, l lookedAt[T]) {
+					switch {
+					case stopped || l.leave:
+					case l.err != nil || !take(l.value):
+						stopped, failed = true, l.err
+						stop()
+					}
+				})
+		}
+		if stopped {
+			err = failed
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", writer, err)
+		}
+		if stopped {
+			return nil
+		}
+	}
+	return nil
+}
+
 // lookedAt is what one entry comes to.
-type lookedAt struct {
-	request Request
-	leave   bool  // another kind of event, or out of the window
-	err     error // the store failed, of which another event says nothing
+type lookedAt[T any] struct {
+	value T
+	leave bool  // another kind of event, or out of the window
+	err   error // the store failed, of which another event says nothing
 }
 
 // skew is how far a clock may have been put back within a stream without start missing an event.
@@ -140,18 +148,17 @@ func (c RequestsConfig) start(ctx context.Context, writer string) (journal.ID, e
 }
 
 // look reads one entry.
-func (c RequestsConfig) look(ctx context.Context, writer string, entry journal.Entry) lookedAt {
-	out := lookedAt{request: Request{Writer: writer, ID: ID(entry.ID), Hash: entry.Hash, Damaged: true}}
+func (c RequestsConfig) look(ctx context.Context, writer string, entry journal.Entry) lookedAt[Request] {
+	out := lookedAt[Request]{value: Request{Writer: writer, ID: ID(entry.ID), Hash: entry.Hash, Damaged: true}}
 	e, ok := header(entry.Bytes)
 	if !ok {
 		return out
 	}
-	out.request.Time = e.Time
-	if e.Kind != KindDisclosure || e.Time.Before(c.Since) || (!c.Until.IsZero() && !e.Time.Before(c.Until)) {
-		out.leave = true
+	out.value.Time = e.Time
+	if out.leave = e.Kind != KindDisclosure || !c.within(e.Time); out.leave {
 		return out
 	}
-	r := out.request
+	r := out.value
 	if !r.readCommon(e.Common) {
 		return out
 	}
@@ -164,8 +171,12 @@ func (c RequestsConfig) look(ctx context.Context, writer string, entry journal.E
 		}
 		r.StaffState = r.readStaff(plains[0], e.Time)
 	}
-	out.request = r
+	out.value = r
 	return out
+}
+
+func (c RequestsConfig) within(t time.Time) bool {
+	return !t.Before(c.Since) && (c.Until.IsZero() || t.Before(c.Until))
 }
 
 // header reads an event as far as its staff part, and does not look at what follows.

@@ -28,9 +28,11 @@ func TestAuditorsDesk(t *testing.T) {
 	d.ask(t)
 
 	t.Run("replay while it runs", d.replays)
+	t.Run("receipts while it runs", d.receipts)
 	demo.interrupt(t)
 	d.whole = readFile(t, filepath.Join(d.dir, "journal.db"))
 	t.Run("replay of what was bent", d.bent)
+	t.Run("receipts of what was dropped", d.dropped)
 }
 
 // auditedDay is a day's log in a folder.
@@ -229,5 +231,51 @@ func (d *auditedDay) bend(t *testing.T, do func(tx *bbolt.Tx) error) {
 	err = db.Update(do)
 	if closed := db.Close(); err != nil || closed != nil {
 		t.Fatal(err, closed)
+	}
+}
+
+// held is the JSON of `audit receipts`.
+type held struct {
+	OK                   bool
+	Files, Held, Answers int
+	Problems             []struct {
+		File, State string
+		Events      []string
+	}
+}
+
+// receipts: the agency's evidence folder is in the log, whole; a file that was touched is not.
+func (d *auditedDay) receipts(t *testing.T) {
+	var r held
+	if code := d.json(t, &r, "receipts", filepath.Dir(d.evidence)); code != 0 || !r.OK || r.Files != d.answers || r.Held != d.answers || r.Answers != d.answers {
+		t.Errorf("exit %d, %+v", code, r)
+	}
+	folder := t.TempDir()
+	text := readFile(t, filepath.Join(d.evidence, "00.json"))
+	for name, text := range map[string]string{"same.json": text, "again.json": text, "touched.json": strings.Replace(text, "issuedAt", "issuedat", 1), "other.json": "{}"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r = held{}
+	if code := d.json(t, &r, "receipts", folder); code != 1 || r.OK || r.Files != 4 || r.Held != 2 || r.Answers != 1 || len(r.Problems) != 2 ||
+		!strings.HasSuffix(r.Problems[0].File, "other.json") || !strings.HasSuffix(r.Problems[1].File, "touched.json") || r.Problems[1].State != "unverified" {
+		t.Errorf("touched: exit %d, %+v", code, r)
+	}
+}
+
+// dropped: of an answer whose event was removed, and nothing else says so, the receipt is the proof.
+func (d *auditedDay) dropped(t *testing.T) {
+	d.w.write(t, "journal.db", d.whole)
+	defer d.w.write(t, "journal.db", d.whole)
+	d.bend(t, func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("audit")).Bucket([]byte("demo")).Delete([]byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4})
+	})
+	var r held
+	if code := d.json(t, &r, "receipts", d.evidence); code != 1 || r.Held != d.answers-1 || len(r.Problems) != 1 || r.Problems[0].State != "missing" {
+		t.Errorf("exit %d, %+v", code, r)
+	}
+	if out, code := d.run("receipts", d.evidence); code != 1 || !strings.Contains(out, "MISSING: ") || !strings.Contains(out, fmt.Sprintf("%d of %d kept answers", d.answers-1, d.answers)) {
+		t.Errorf("exit %d, %s", code, out)
 	}
 }
