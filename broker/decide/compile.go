@@ -52,6 +52,18 @@ func IsTest(file string) bool { return strings.HasSuffix(file, "_test.rego") }
 // Read parses policy files: .rego as Rego v1, data.json as data at the path of its folder, schemas/NAME.json as
 // schema.NAME. Its error has every parse error of every file (ast.Errors).
 func Read(files map[string][]byte) (*Source, error) {
+	s, err := readFiles(files)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.readCatalog(); err != nil {
+		return nil, fmt.Errorf("read data.schakel.catalog: %w", err)
+	}
+	return s, nil
+}
+
+// readFiles parses Rego and data, of a policy or of other rules.
+func readFiles(files map[string][]byte) (*Source, error) {
 	s := &Source{Modules: map[string]*ast.Module{}, Tests: map[string]*ast.Module{}, Data: map[string]any{}, Schemas: ast.NewSchemaSet()}
 	var wrong []error
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -80,9 +92,6 @@ func Read(files map[string][]byte) (*Source, error) {
 	}
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
-	}
-	if err := s.readCatalog(); err != nil {
-		return nil, fmt.Errorf("read data.schakel.catalog: %w", err)
 	}
 	return s, nil
 }
