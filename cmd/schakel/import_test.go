@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
 	"github.com/schakel/schakel/broker/journal"
-	"github.com/schakel/schakel/broker/journal/bolt"
 	"github.com/schakel/schakel/broker/register"
 )
 
@@ -22,19 +20,7 @@ const importOIN = broker.OIN("00000001002345678000")
 // importDesk opens a new folder that knows one agency.
 func importDesk(t *testing.T) (*desk, register.Appender) {
 	t.Helper()
-	dir := t.TempDir()
-	store, err := bolt.Open(bolt.Config{Path: filepath.Join(dir, journalFile)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	if err := genesis(t.Context(), store, "0599"); err != nil {
-		t.Fatal(err)
-	}
-	ring, err := demoRing(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir, store, ring := newFolder(t)
 	d, err := newDesk(t.Context(), store, ring)
 	if err != nil {
 		t.Fatal(err)

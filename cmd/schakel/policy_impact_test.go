@@ -23,6 +23,7 @@ import (
 	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/policies"
+	"github.com/schakel/schakel/policies/policiestest"
 )
 
 // impactDraft is the shipped policy with a field lost, a field gained by some, and a form made coarser.
@@ -329,7 +330,7 @@ func withoutRing(t *testing.T, l *impactLog) {
 	if err := os.Remove(filepath.Join(l.dir, ringFile)); err != nil {
 		t.Fatal(err)
 	}
-	base, draft := policyOnDisk(t, policies.Files()), policyOnDisk(t, impactDraft(t))
+	base, draft := policiestest.Folder(t, policies.Files()), policiestest.Folder(t, impactDraft(t))
 	for _, args := range [][]string{{string(l.draft), "--base", base}, {draft, "--base", string(l.base)}, {draft}} {
 		var out, say bytes.Buffer
 		if code := run(context.Background(), append([]string{"policy", "impact", "--data", l.dir}, args...), nil, &out, &say); code == 0 ||
@@ -357,20 +358,4 @@ func withoutRing(t *testing.T, l *impactLog) {
 			t.Errorf("the page has %q", never)
 		}
 	}
-}
-
-// policyOnDisk writes a policy to a folder.
-func policyOnDisk(t testing.TB, files map[string][]byte) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, content := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
-	"github.com/schakel/schakel/broker/journal/bolt"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/seal"
 	"github.com/schakel/schakel/broker/workbench"
@@ -34,21 +33,10 @@ const corporation = broker.OIN("00000099000000098000")
 
 func newOffices(t *testing.T) *offices {
 	t.Helper()
-	dir := t.TempDir()
-	store, err := bolt.Open(bolt.Config{Path: filepath.Join(dir, journalFile)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	if err := genesis(t.Context(), store, "0599"); err != nil {
-		t.Fatal(err)
-	}
-	ring, err := demoRing(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir, store, ring := newFolder(t)
 	other := &altered{Store: store, blobs: map[string][]byte{}}
 	o := &offices{blobs: other.blobs, signer: map[string]keys.Signer{}}
+	var err error
 	if o.desk, err = newDesk(t.Context(), other, ring); err != nil {
 		t.Fatal(err)
 	}

@@ -32,21 +32,27 @@ func (a *altered) Blob(ctx context.Context, name string) ([]byte, error) {
 	return a.Store.Blob(ctx, name)
 }
 
+// newFolder is a data folder with a journal that has begun, and a key ring.
+func newFolder(t testing.TB) (dir string, store journal.Store, ring *keys.Ring) {
+	t.Helper()
+	dir = t.TempDir()
+	file, err := bolt.Open(bolt.Config{Path: filepath.Join(dir, journalFile)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	if err := genesis(t.Context(), file, "0599"); err != nil {
+		t.Fatal(err)
+	}
+	if ring, err = demoRing(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir, file, ring
+}
+
 // A bundle that is not signed, not by this ring's key for approvals, or not as it was signed, is never loaded.
 func TestBundlesAreVerified(t *testing.T) {
-	dir := t.TempDir()
-	store, err := bolt.Open(bolt.Config{Path: filepath.Join(dir, journalFile)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	if err := genesis(t.Context(), store, "0599"); err != nil {
-		t.Fatal(err)
-	}
-	ring, err := demoRing(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, store, ring := newFolder(t)
 	other := &altered{Store: store, blobs: map[string][]byte{}}
 	d, err := newDesk(t.Context(), other, ring)
 	if err != nil || d.unready != nil {

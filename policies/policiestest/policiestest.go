@@ -10,8 +10,11 @@ import (
 	"embed"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
+	"testing"
 
 	"github.com/schakel/schakel/policies"
 )
@@ -54,4 +57,20 @@ func Replace(files map[string][]byte, file, old, new string) {
 		panic(file + " has not just one " + old)
 	}
 	files[file] = bytes.Replace(files[file], []byte(old), []byte(new), 1)
+}
+
+// Folder writes a policy to a folder that is gone after the test, as an officer has it who works with an editor.
+func Folder(t testing.TB, files map[string][]byte) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, content := range files {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }

@@ -104,7 +104,7 @@ const (
 // submitted proposes files and gives the draft's number.
 func (c clerk) submitted(files map[string][]byte, args ...string) string {
 	c.t.Helper()
-	told := c.must("done draft next revision state study", append([]string{"submit", c.w.folder(c.t, files), "--officer", "privacy-1"}, args...)...)
+	told := c.must("done draft next revision state study", append([]string{"submit", policiestest.Folder(c.t, files), "--officer", "privacy-1"}, args...)...)
 	if told.Revision != policies.Revision(files) || told.State != string(register.StateChecked) {
 		c.t.Errorf("submitted: %+v", told)
 	}
@@ -150,22 +150,6 @@ func (c clerk) activated(draft string, revision broker.Revision) {
 	}
 }
 
-// folder writes a policy to a folder.
-func (w *world) folder(t *testing.T, files map[string][]byte) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, content := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
 // with gives files where something was added to one.
 func with(files map[string][]byte, name, more string) map[string][]byte {
 	files[name] = append(files[name], more...)
@@ -206,7 +190,7 @@ func policyCommands(t *testing.T, start func(testing.TB, *world)) {
 	// What was made on the old base is refused with what changed, and rebased; where both changed a file that is named.
 	underneath := "changed underneath: schakel/grants.rego, schakel/small_test.rego"
 	c.refused(underneath, "approve", aside, "--officer", "privacy-2")
-	c.refused(underneath, "submit", w.folder(t, words), "--officer", "privacy-1", "--title", "nog eens", "--base", string(small))
+	c.refused(underneath, "submit", policiestest.Folder(t, words), "--officer", "privacy-1", "--title", "nog eens", "--base", string(small))
 	rebased := policies.Revision(with(policiestest.Wider(), "schakel/reasons.rego", "\n# Herzien.\n"))
 	told := c.must("done draft next revision state study", "submit", "--rebase", aside, "--officer", "privacy-1")
 	if told.Revision != rebased || string(told.Study["changed"]) != `["schakel/reasons.rego"]` {
@@ -300,7 +284,7 @@ func (c clerk) looked(v map[string]string, draft map[string][]byte) {
 	}
 	shipped := policies.Revision(policies.Files())
 	for _, base := range [][]string{nil, {"--base", string(shipped)}} {
-		out, say, err := c.run(append([]string{"impact", c.w.folder(c.t, draft)}, base...)...)
+		out, say, err := c.run(append([]string{"impact", policiestest.Folder(c.t, draft)}, base...)...)
 		var r struct {
 			Base, Draft        broker.Revision
 			Requests, Replayed int

@@ -16,6 +16,7 @@ import (
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/policies"
+	"github.com/schakel/schakel/policies/policiestest"
 )
 
 // TestRevisionLife: two gateways on one Redis. A draft is submitted, its author may not approve it, a colleague does, and
@@ -40,18 +41,8 @@ func TestRevisionLife(t *testing.T) {
 	}
 	answered("at first", shipped, "")
 
-	folder := filepath.Join(t.TempDir(), "beleid")
-	files := policies.Files()
-	files["schakel/field.rego"] = append(files["schakel/field.rego"], "\n# Herzien.\n"...)
-	for name, content := range files {
-		path := filepath.Join(folder, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	files := with(policies.Files(), "schakel/field.rego", "\n# Herzien.\n")
+	folder := policiestest.Folder(t, files)
 	revised := policies.Revision(files)
 	must := func(args ...string) string {
 		t.Helper()
