@@ -24,7 +24,7 @@ type Config struct {
 // Judge makes the facts of each look and has the rules judge them, on all cores. It sorts the looks by time, and gives those
 // from Since on in that order.
 func Judge(ctx context.Context, c Config, all []Look) ([]Judged, error) {
-	slices.SortStableFunc(all, func(a, b Look) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Event, b.Event)) })
+	slices.SortStableFunc(all, func(a, b Look) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Answer, b.Answer)) })
 	h := newHistory(c)
 	var out []Judged
 	for _, l := range all {
@@ -84,7 +84,7 @@ func Ranked(all []Judged) []Judged {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Judged) int {
-		return cmp.Or(cmp.Compare(b.Judgement.Score, a.Judgement.Score), b.Time.Compare(a.Time), cmp.Compare(a.Event, b.Event))
+		return cmp.Or(cmp.Compare(b.Judgement.Score, a.Judgement.Score), b.Time.Compare(a.Time), cmp.Compare(a.Answer, b.Answer))
 	})
 	return out
 }

@@ -9,7 +9,7 @@ import (
 
 // Look is one recorded request.
 type Look struct {
-	Event     string              `json:"event"` // names it: writer and id
+	Answer    string              `json:"answer"` // its id, by which the look is known
 	Time      time.Time           `json:"time"`
 	Worker    Worker              `json:"worker"`
 	Role      broker.Role         `json:"role"`

@@ -20,7 +20,7 @@ func moment(day, hour int) time.Time {
 }
 
 func of(id string, c broker.CaseID, relation broker.CaseRelation, when time.Time) Look {
-	return Look{Event: fmt.Sprint(when.UnixNano(), id, c), Time: when, Worker: Worker{"1", broker.WorkerID(id)}, Role: "r", Purpose: "p", Case: c,
+	return Look{Answer: fmt.Sprint(when.UnixNano(), id, c), Time: when, Worker: Worker{"1", broker.WorkerID(id)}, Role: "r", Purpose: "p", Case: c,
 		Relation: relation, Fields: 5, Refused: relation == broker.CaseNone}
 }
 
@@ -183,7 +183,7 @@ func TestLaterLooksChangeNothing(t *testing.T) {
 	for n := range 400 {
 		l := of(fmt.Sprint("w", r.IntN(7)), broker.CaseID(fmt.Sprint("z", r.IntN(20))),
 			[]broker.CaseRelation{broker.CaseAssigned, broker.CaseTeam, broker.CaseNone}[r.IntN(3)], moment(2, 0).Add(time.Duration(r.IntN(100*24*60))*time.Minute))
-		if l.Event = fmt.Sprint(n); l.Relation == broker.CaseNone {
+		if l.Answer = fmt.Sprint(n); l.Relation == broker.CaseNone {
 			l.Case = ""
 		}
 		l.Fields = 1 + r.IntN(20)
