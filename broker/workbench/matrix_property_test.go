@@ -15,7 +15,7 @@ import (
 	"github.com/schakel/schakel/broker/decide"
 	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/policies"
-	"github.com/schakel/schakel/policies/policiestest"
+	"github.com/schakel/schakel/test/policiestest"
 )
 
 // fact is one thing that a made-up policy can look at: how it is asked, and the values that it can have in a query.

@@ -23,7 +23,7 @@ import (
 	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/policies"
-	"github.com/schakel/schakel/policies/policiestest"
+	"github.com/schakel/schakel/test/policiestest"
 )
 
 // impactDraft is the shipped policy with a field lost, a field gained by some, and a form made coarser.

@@ -18,7 +18,7 @@ import (
 	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/policies"
-	"github.com/schakel/schakel/policies/policiestest"
+	"github.com/schakel/schakel/test/policiestest"
 )
 
 // offices is a desk where the small policy is live, with two privacy officers and a holder of rents who made an agreement.

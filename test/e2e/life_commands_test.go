@@ -16,7 +16,7 @@ import (
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/policies"
-	"github.com/schakel/schakel/policies/policiestest"
+	"github.com/schakel/schakel/test/policiestest"
 )
 
 // The life of a policy by commands alone: over the socket of a running server, and to Redis with the key ring beside, as from

@@ -16,7 +16,7 @@ import (
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/policies"
-	"github.com/schakel/schakel/policies/policiestest"
+	"github.com/schakel/schakel/test/policiestest"
 )
 
 // TestRevisionLife: two gateways on one Redis. A draft is submitted, its author may not approve it, a colleague does, and
