@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/policies"
 )
 
@@ -29,6 +31,7 @@ func TestAuditorsDesk(t *testing.T) {
 
 	t.Run("replay while it runs", d.replays)
 	t.Run("receipts while it runs", d.receipts)
+	t.Run("breach while it runs", d.breached)
 	demo.interrupt(t)
 	d.whole = readFile(t, filepath.Join(d.dir, "journal.db"))
 	t.Run("replay of what was bent", d.bent)
@@ -41,6 +44,9 @@ type auditedDay struct {
 	w             *world
 	whole         string // the journal, as it was left
 	answers       int
+	agency        string          // that asked
+	asked         map[string]int  // how often, by worker
+	households    map[string]bool // that somebody asked about
 }
 
 // ask makes the day: workers of the municipality, each for a few households.
@@ -53,24 +59,33 @@ func (d *auditedDay) ask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var oin string
 	for _, a := range i.Agencies {
-		if a.Kind == "gemeente" && oin == "" {
-			oin = a.OIN
+		if a.Kind == "gemeente" && d.agency == "" {
+			d.agency = a.OIN
 		}
 	}
+	d.asked, d.households = map[string]int{}, map[string]bool{}
 	var asks sync.WaitGroup
 	turn := make(chan bool, 4)
-	for n, c := range i.Cases[:min(12, len(i.Cases))] {
+	cases := slices.DeleteFunc(i.Cases, func(c struct {
+		ID      string
+		BSNs    []broker.BSN
+		Workers []string
+	}) bool {
+		return !strings.HasPrefix(c.ID, "zaak")
+	})
+	for n, c := range cases[:8] {
 		worker, role, purpose := c.Workers[0], "wijkteammedewerker", "ontruiming-voorkomen"
-		if n%6 == 5 {
+		if n%4 == 3 {
 			worker, role, purpose = "recherche-1", "sociaal-rechercheur", "handhaving" // refused
 		}
 		d.answers++
+		d.asked[worker]++
+		d.households[c.ID] = true
 		asks.Go(func() {
 			turn <- true
 			defer func() { <-turn }()
-			out, err := d.w.schakel("ask", "--agency", oin, "--worker", worker, "--role", role, "--purpose", purpose, "--household", "case:"+c.ID,
+			out, err := d.w.schakel("ask", "--agency", d.agency, "--worker", worker, "--role", role, "--purpose", purpose, "--household", "case:"+c.ID,
 				"--fields", "huur.achterstand,ggz,jeugd,huishouden.minderjarigenAanwezig", "--save", filepath.Join(d.evidence, fmt.Sprintf("%02d.json", n)))
 			if err != nil && !strings.Contains(out, "geweigerd") {
 				t.Errorf("ask %s: %v, %s", c.ID, err, out)
@@ -277,5 +292,91 @@ func (d *auditedDay) dropped(t *testing.T) {
 	}
 	if out, code := d.run("receipts", d.evidence); code != 1 || !strings.Contains(out, "MISSING: ") || !strings.Contains(out, fmt.Sprintf("%d of %d kept answers", d.answers-1, d.answers)) {
 		t.Errorf("exit %d, %s", code, out)
+	}
+}
+
+// breached: what a worker, a key and an agency got to see is what the day's evidence says; who looks is an officer who may,
+// and it is recorded before anything is shown.
+func (d *auditedDay) breached(t *testing.T) {
+	type report struct {
+		Answers, Nothing int
+		Households       []struct {
+			Case             string
+			Answers, Nothing int
+			Fields           []struct{ Field string }
+		}
+		Workers, Keys []struct {
+			Name        string
+			Disclosures int
+		}
+	}
+	by := func(officer string, args ...string) []string {
+		return append([]string{"breach", "--officer", officer, "--purpose", "datalek", "--ground", "AVG 33, dossier 7"}, args...)
+	}
+	// What the workers keep says which fields were given, and of which household.
+	given := map[string]map[string]bool{}
+	files, err := filepath.Glob(filepath.Join(d.evidence, "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		var saved struct{ Body string }
+		var answer struct{ Granted []struct{ Field string } }
+		if err := errors.Join(json.Unmarshal([]byte(readFile(t, f)), &saved), json.Unmarshal([]byte(saved.Body), &answer)); err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range answer.Granted {
+			if given[f] == nil {
+				given[f] = map[string]bool{}
+			}
+			given[f][g.Field] = true
+		}
+	}
+	var whole report
+	if code := d.json(t, &whole, by("auditor-1", "--agency", d.agency)...); code != 0 || whole.Answers != len(given) || whole.Answers+whole.Nothing != d.answers || len(whole.Households) != len(d.households) || len(whole.Keys) != 1 {
+		t.Errorf("agency: exit %d, %d given, %+v", code, len(given), whole)
+	}
+	fields, want := map[string]bool{}, map[string]bool{}
+	for _, h := range whole.Households {
+		for _, f := range h.Fields {
+			fields[f.Field] = true
+		}
+	}
+	for _, list := range given {
+		maps.Copy(want, list)
+	}
+	if !maps.Equal(fields, want) {
+		t.Errorf("fields %v, want %v", fields, want)
+	}
+	var key report
+	if code := d.json(t, &key, by("fg-1", "--kid", whole.Keys[0].Name)...); code != 0 || key.Answers != whole.Answers || key.Nothing != whole.Nothing {
+		t.Errorf("key: exit %d, %+v", code, key)
+	}
+	var worker report
+	if code := d.json(t, &worker, by("privacy-1", "--worker", "recherche-1", "--agency", d.agency)...); code != 0 || worker.Answers != 0 || worker.Nothing != d.asked["recherche-1"] {
+		t.Errorf("worker: exit %d, %+v", code, worker)
+	}
+
+	looks := func() int {
+		out, _ := d.run("log")
+		return strings.Count(out, ` view of=many how="audit breach"`)
+	}
+	if n := looks(); n != 3 {
+		t.Errorf("%d looks are recorded, want 3", n)
+	}
+	for name, args := range map[string][]string{
+		"a jurist":          by("jurist-1", "--agency", d.agency),
+		"nobody":            {"breach", "--agency", d.agency, "--purpose", "datalek", "--ground", "AVG 33"},
+		"another's key":     append(by("auditor-1", "--agency", d.agency), "--key", filepath.Join(d.dir, "officers", "fg-1.jwk")),
+		"without a ground":  {"breach", "--agency", d.agency, "--officer", "auditor-1", "--purpose", "datalek"},
+		"of an unknown key": by("auditor-1", "--kid", "nobodys"),
+		"of nobody":         by("auditor-1"),
+	} {
+		if out, code := d.run(args...); code == 0 || out != "" {
+			t.Errorf("%s: exit %d, %s", name, code, out)
+		}
+	}
+	if n := looks(); n != 3 {
+		t.Errorf("%d looks are recorded after those that were refused, want 3", n)
 	}
 }
