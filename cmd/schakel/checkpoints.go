@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/klog/v2"
 
 	"github.com/schakel/schakel/broker"
@@ -148,6 +149,7 @@ func (s *server) checkpointer() (*checkpoint.Checkpointer, error) {
 		},
 		Sealed: s.sealed,
 		Alarm: func(a checkpoint.Alarm) {
+			s.unsealed.alarms.Add(1)
 			s.cfg.log.Error("ALARM: the log and its checkpoints contradict each other; run `schakel audit verify`",
 				"stream", a.Stream, "id", a.ID.String(), "what", a.What)
 		},
@@ -215,7 +217,28 @@ func (s *server) seal() error {
 }
 
 // unsealed watches over the tail of this gateway's stream that no checkpoint covers.
-type unsealed struct{ since atomic.Pointer[time.Time] } // the oldest event of it; nil where there is none
+type unsealed struct {
+	since  atomic.Pointer[time.Time] // the oldest event of it; nil where there is none
+	alarms atomic.Int64              // contradictions between streams and checkpoints, found by this process
+}
+
+// metrics gives a registry with what an operator watches of the sealing.
+func (u *unsealed) metrics() (*prometheus.Registry, error) {
+	reg := prometheus.NewRegistry()
+	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "schakel_log_unsealed_seconds",
+		Help: "Age of the oldest event of this gateway that no checkpoint covers; 0 where all are covered."}, func() float64 {
+		if since := u.since.Load(); since != nil {
+			return time.Since(*since).Seconds()
+		}
+		return 0
+	})
+	alarms := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "schakel_checkpoint_alarms_total",
+		Help: "Streams that contradict the checkpoints: run schakel audit verify."}, func() float64 { return float64(u.alarms.Load()) })
+	if err := errors.Join(reg.Register(age), reg.Register(alarms)); err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	return reg, nil
+}
 
 // watchTail looks each second how old the oldest event is that no checkpoint covers.
 func (s *server) watchTail() {

@@ -200,8 +200,13 @@ func (s *server) gateway() (*gateway.Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	metrics, err := s.unsealed.metrics()
+	if err != nil {
+		return nil, err
+	}
 	return gateway.New(gateway.Config{
-		Broker: b, JWKS: func() []byte { return s.cfg.ring.JWKS(keys.Answers) }, Ready: s.ready, Log: s.cfg.log,
+		Metrics: metrics,
+		Broker:  b, JWKS: func() []byte { return s.cfg.ring.JWKS(keys.Answers) }, Ready: s.ready, Log: s.cfg.log,
 		Stopped: func() bool { return s.desk.register.Policy().Stop != nil },
 		Version: version(), TLS: s.cfg.tls, MetricsFrom: s.cfg.metricsFrom, PublicURL: audience, Nonce: opener.Nonce,
 		MaxConnections: s.cfg.limits.Connections,

@@ -128,6 +128,9 @@ func TestWitness(t *testing.T) {
 	if status := statusOf(t, v["SERVER"]+"/readyz"); status != 503 {
 		t.Errorf("readyz: %d", status)
 	}
+	if m := bodyOf(t, v["SERVER"]+"/metrics"); strings.Contains(m, "schakel_log_unsealed_seconds 0\n") || !strings.Contains(m, "schakel_checkpoint_alarms_total 0") {
+		t.Errorf("metrics of a log that waits: %.3000s", m)
+	}
 	witness := exec.Command(binary, "witness", "--listen", address, "--key", filepath.Join(other, "key"), "--folder", filepath.Join(other, "state"),
 		"--log", filepath.Join(other, "log"))
 	said, err := witness.StderrPipe()
