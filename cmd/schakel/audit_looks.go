@@ -1,0 +1,399 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/decide"
+	"github.com/schakel/schakel/broker/looks"
+	"github.com/schakel/schakel/broker/register"
+	"github.com/schakel/schakel/broker/workbench"
+	"github.com/schakel/schakel/policies"
+)
+
+// looksHistory is how far before the window looks are read, so that what is usual is known at its begin: the oldest threshold
+// that is of use, in days.
+const looksHistory = 400
+
+// reviewed begins what a view event says of a look that was reviewed; the outcome follows.
+const reviewed = "audit looks review: "
+
+// outcomes are what a review can come to.
+func outcomes() map[string]broker.Text {
+	return map[string]broker.Text{
+		"explained": {NL: "verklaard", EN: "explained"},
+		"misuse":    {NL: "misbruik", EN: "misuse"},
+		"unclear":   {NL: "onduidelijk", EN: "unclear"},
+	}
+}
+
+// looksList is the working list.
+type looksList struct {
+	Since  time.Time       `json:"since"`
+	Until  time.Time       `json:"until"`
+	Rules  broker.Revision `json:"rules"`  // the policy whose rules judged
+	Judged int             `json:"judged"` // looks in the window
+	Unread int             `json:"unread"` // of history and window: damaged, or who looked can't be read
+	Looks  []listedLook    `json:"looks"`  // the heaviest first; those that were reviewed last
+}
+
+type listedLook struct {
+	looks.Judged
+	Review *lookReview `json:"review,omitempty"` // the last one
+}
+
+type lookReview struct {
+	Outcome string    `json:"outcome"`
+	Time    time.Time `json:"time"`
+}
+
+// looksReport is for managers: no persons, and no numbers under 10 from which one could be guessed.
+type looksReport struct {
+	Month    string          `json:"month"`
+	Rules    broker.Revision `json:"rules"`
+	Judged   workbench.Count `json:"judged"`
+	Given    workbench.Count `json:"given"`
+	Listed   workbench.Count `json:"listed"`
+	Patterns []patternReport `json:"patterns"`
+}
+
+type patternReport struct {
+	looks.Named
+	Looks   workbench.Count `json:"looks"`
+	Workers workbench.Count `json:"workers"`
+}
+
+func newAuditLooks(w *where) *cobra.Command {
+	var look lookOver
+	var since, until, policy, month string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "looks --officer ID --purpose controle --ground TEXT",
+		Short: "Rank the looks that nothing explains",
+		Long: `Explains each recorded look from the register and the log, and lists what has no explanation or fits a pattern of misuse, the
+heaviest first. A pattern is a reason to ask, and no verdict. The rules and thresholds are those of the policy in force
+(schakel/looks), or of --policy. An officer may look, who shows with their own key that they are; that they looked is recorded
+first. With --report it counts by pattern for one month instead, without persons and without numbers under 10; that takes no
+officer.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if month != "" {
+				report, err := w.looksReport(c.Context(), month, policy)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(c.OutOrStdout(), report)
+				}
+				return report.print(c.OutOrStdout())
+			}
+			now := time.Now()
+			list := looksList{}
+			var err error
+			if list.Since, err = moment(since, now); err != nil {
+				return err
+			}
+			if list.Until, err = moment(until, now); err != nil {
+				return err
+			}
+			if err := w.listLooks(c.Context(), &list, look, policy); err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(c.OutOrStdout(), list)
+			}
+			return list.print(c.OutOrStdout())
+		},
+	}
+	look.flags(c)
+	f := c.Flags()
+	f.StringVar(&since, "since", "30d", "begin of the window: so long ago (90d, 12h), or a date or time (2026-09-01, RFC 3339)")
+	f.StringVar(&until, "until", "0d", "end of the window, itself not included; as --since")
+	f.StringVar(&month, "report", "", "count by pattern for a month (2026-11), for managers")
+	f.StringVar(&policy, "policy", "", "judge by the rules of this folder or revision, instead of the policy in force")
+	jsonFlag(c, &asJSON)
+	c.AddCommand(newLooksReview(w))
+	return c
+}
+
+func newLooksReview(w *where) *cobra.Command {
+	var look lookOver
+	var outcome string
+	c := &cobra.Command{
+		Use:   "review ANSWER --outcome explained|misuse|unclear --officer ID --purpose controle --ground TEXT",
+		Short: "Record what came of asking about a look",
+		Long: `Records the outcome in the log, beside who reviewed and on which ground. ANSWER is the id of the answer as the list has it, or
+the hash of its receipt. The outcome stands in clear and names nobody; there is no room for a note, which belongs in a file of
+your own.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if _, ok := outcomes()[outcome]; !ok {
+				return &exitError{exitUsage, errors.New("what came of it? --outcome is explained, misuse or unclear")}
+			}
+			cfg, err := whenAnswered(args[0])
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
+			err = w.write(c.Context(), adminWriter, func(d *desk, writer *audit.Writer) error {
+				cfg.Store, cfg.Vault = d.store, d.vault
+				r, err := findAnswer(c.Context(), cfg, args[0])
+				if err != nil {
+					return err
+				}
+				v := audit.Viewed{Writer: r.Writer, Event: audit.Ref{ID: r.ID, Hash: r.Hash}, How: reviewed + outcome}
+				return look.record(c.Context(), d, writer, w.data, v, "")
+			})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "beoordeeld: %s – reviewed: %s\n", outcomes()[outcome].NL, outcomes()[outcome].EN)
+			return err
+		},
+	}
+	look.flags(c)
+	c.Flags().StringVar(&outcome, "outcome", "", "explained, misuse or unclear")
+	return c
+}
+
+// listLooks records that the list is asked for, and makes it.
+func (w *where) listLooks(ctx context.Context, list *looksList, look lookOver, policy string) error {
+	return w.write(ctx, adminWriter, func(d *desk, writer *audit.Writer) error {
+		viewed := audit.Viewed{How: "audit looks", Since: list.Since, Until: list.Until}
+		if err := look.record(ctx, d, writer, w.data, viewed, "looks that nothing explains"); err != nil {
+			return err
+		}
+		rules, err := d.looksRules(ctx, policy)
+		if err != nil {
+			return err
+		}
+		list.Rules = rules.revision
+		all, err := d.judgeLooks(ctx, rules, list.Since, list.Until)
+		if err != nil {
+			return err
+		}
+		reviews, err := d.looksReviewed(ctx, list.Since)
+		if err != nil {
+			return err
+		}
+		list.Judged, list.Unread, list.Looks = len(all.judged), all.unread, []listedLook{}
+		for _, j := range looks.Ranked(all.judged) {
+			one := listedLook{Judged: j}
+			if r, ok := reviews[all.events[j.Answer]]; ok {
+				one.Review = &r
+			}
+			list.Looks = append(list.Looks, one)
+		}
+		slices.SortStableFunc(list.Looks, func(a, b listedLook) int {
+			switch {
+			case a.Review == nil && b.Review != nil:
+				return -1
+			case a.Review != nil && b.Review == nil:
+				return 1
+			}
+			return 0
+		})
+		return nil
+	})
+}
+
+// looksReport counts the looks of a month in Amsterdam.
+func (w *where) looksReport(ctx context.Context, month, policy string) (r looksReport, err error) {
+	since, err := time.ParseInLocation("2006-01", month, broker.Amsterdam())
+	if err != nil {
+		return r, &exitError{exitUsage, fmt.Errorf("%q is no month: write 2026-11", month)}
+	}
+	d, err := w.openDesk(ctx, true)
+	if err != nil {
+		return r, err
+	}
+	defer func() { _ = d.store.Close() }()
+	rules, err := d.looksRules(ctx, policy)
+	if err != nil {
+		return r, err
+	}
+	all, err := d.judgeLooks(ctx, rules, since, since.AddDate(0, 1, 0))
+	if err != nil {
+		return r, err
+	}
+	t := looks.Count(all.judged)
+	r = looksReport{Month: month, Rules: rules.revision, Judged: workbench.CountOf(t.Looks), Given: workbench.CountOf(t.Given),
+		Listed: workbench.CountOf(t.Listed), Patterns: []patternReport{}}
+	for _, p := range t.Patterns {
+		r.Patterns = append(r.Patterns, patternReport{p.Named, workbench.CountOf(p.Looks), workbench.CountOf(p.Workers)})
+	}
+	return r, nil
+}
+
+// looksRules are the rules of a policy about looks.
+type looksRules struct {
+	*decide.Rules
+	revision broker.Revision
+}
+
+func (d *desk) looksRules(ctx context.Context, policy string) (r looksRules, err error) {
+	if policy == "" {
+		if policy, err = inForce(d); err != nil {
+			return r, err
+		}
+	}
+	files, err := d.policyNamed(ctx, policy)
+	if err != nil {
+		return r, err
+	}
+	own := policies.Looks(files)
+	if len(own) == 0 {
+		return r, fmt.Errorf("this policy has no rules about looks: add %s of the policy that ships with Schakel to it, or name another with --policy", policies.LooksFolder)
+	}
+	r.revision = policies.Revision(files)
+	r.Rules, err = decide.LoadRules(ctx, own, policies.LooksJudgement, policies.LooksComplete)
+	return r, err
+}
+
+// judgedLooks are the looks of a window.
+type judgedLooks struct {
+	judged []looks.Judged
+	events map[string]eventID // by answer
+	unread int
+}
+
+// eventID names an event.
+type eventID struct {
+	writer string
+	id     audit.ID
+}
+
+// judgeLooks reads the looks of a window, and of the year before it, and judges those of the window.
+func (d *desk) judgeLooks(ctx context.Context, rules looksRules, since, until time.Time) (out judgedLooks, err error) {
+	out.events = map[string]eventID{}
+	var all []looks.Look
+	cfg := audit.RequestsConfig{Store: d.store, Vault: d.vault, Since: since.AddDate(0, 0, -looksHistory), Until: until}
+	for r, err := range audit.Requests(ctx, cfg) {
+		if err != nil {
+			return out, err
+		}
+		l, ok := lookOf(r)
+		if !ok {
+			out.unread++
+			continue
+		}
+		all = append(all, l)
+		out.events[l.Answer] = eventID{r.Writer, r.ID}
+	}
+	teams, on := map[looks.Worker]string{}, map[broker.CaseID][]looks.Worker{}
+	for _, t := range d.register.Teams() {
+		for _, id := range t.Workers {
+			if w := (looks.Worker{Agency: t.Agency, ID: id}); teams[w] == "" {
+				teams[w] = t.Team.Team
+			}
+		}
+	}
+	for _, c := range d.register.Cases() {
+		for _, w := range append(slices.Clone(c.Workers), c.Coordinator) {
+			if w != (register.Worker{}) {
+				on[c.ID] = append(on[c.ID], looks.Worker{Agency: w.Agency, ID: w.Worker})
+			}
+		}
+	}
+	out.judged, err = looks.Judge(ctx, looks.Config{Rules: rules.Ask, Since: since,
+		Team: func(w looks.Worker) string { return teams[w] }, On: func(c broker.CaseID) []looks.Worker { return on[c] }}, all)
+	return out, err
+}
+
+// lookOf reads what the log has of one request; not ok where who asked can't be read.
+func lookOf(r audit.Request) (l looks.Look, ok bool) {
+	if r.Damaged || r.StaffState != "" {
+		return l, false
+	}
+	l = looks.Look{Answer: string(r.Answer), Time: r.Time, Worker: looks.Worker{Agency: r.Agency, ID: r.Worker}, Role: r.Role, Purpose: r.Purpose,
+		Case: r.Case, Refused: r.Refused}
+	fields := map[broker.Field]bool{}
+	for _, s := range r.Subjects {
+		if s.Lookup != "" {
+			continue // what a holder may be asked by: not of who looks
+		}
+		for _, n := range s.Queries {
+			var q broker.Query
+			if json.Unmarshal(r.Queries[n], &q) != nil {
+				return l, false
+			}
+			l.Relation, l.Signal, l.Claim, l.Emergency = q.Relation.Case, q.Relation.Signal, q.Relation.Claim, q.Emergency.Active
+			for _, f := range q.Fields {
+				fields[f] = true
+			}
+		}
+	}
+	l.Fields = len(fields)
+	return l, l.Fields > 0
+}
+
+// looksReviewed gives the last review of each event that was reviewed since a time.
+func (d *desk) looksReviewed(ctx context.Context, since time.Time) (map[eventID]lookReview, error) {
+	views, err := audit.Views(ctx, d.store, since)
+	out := map[eventID]lookReview{}
+	for _, v := range views {
+		outcome, ok := strings.CutPrefix(v.Viewed.How, reviewed)
+		at := eventID{v.Viewed.Writer, v.Viewed.Event.ID}
+		if ok && !v.Time.Before(out[at].Time) {
+			out[at] = lookReview{outcome, v.Time}
+		}
+	}
+	return out, err
+}
+
+func (l looksList) print(out io.Writer) error {
+	var b strings.Builder
+	day := func(t time.Time) string { return t.In(broker.Amsterdam()).Format(time.DateOnly) }
+	fmt.Fprintf(&b, "Werklijst – working list: %d van – of %d inzagen – looks, %s – %s, beleid – policy %.12s\n", len(l.Looks), l.Judged, day(l.Since), day(l.Until), l.Rules)
+	if l.Unread > 0 {
+		fmt.Fprintf(&b, "%d gebeurtenissen zijn niet te lezen – events can't be read; `schakel audit verify`\n", l.Unread)
+	}
+	for i, one := range l.Looks {
+		fmt.Fprintf(&b, "\n%d. [%d] %s  %s (%s), %s, %s, %d velden – fields", i+1, one.Judgement.Score, one.Time.In(broker.Amsterdam()).Format("2006-01-02 15:04"),
+			one.Worker.ID, one.Worker.Agency, one.Role, one.Purpose, one.Fields)
+		if one.Case != "" {
+			fmt.Fprintf(&b, ", %s", one.Case)
+		}
+		b.WriteByte('\n')
+		for _, p := range one.Judgement.Patterns {
+			fmt.Fprintf(&b, "   %s: %s – %s\n", p.ID, p.NL, p.EN)
+		}
+		for _, e := range one.Judgement.Explanations {
+			fmt.Fprintf(&b, "   verklaring – explanation: %s – %s\n", e.NL, e.EN)
+		}
+		state := broker.Text{NL: "nog niet beoordeeld", EN: "not reviewed yet"}
+		if one.Review != nil {
+			state = outcomes()[one.Review.Outcome]
+		}
+		fmt.Fprintf(&b, "   antwoord – answer %s: %s – %s\n", one.Answer, state.NL, state.EN)
+	}
+	b.WriteString("\nEen patroon is een reden om te vragen, geen oordeel. – A pattern is a reason to ask, and no verdict.\n")
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func (r looksReport) print(out io.Writer) error {
+	var b strings.Builder
+	both := func(c workbench.Count) string {
+		if t := c.Text(); t.NL != t.EN {
+			return t.NL + " – " + t.EN
+		}
+		return c.Text().NL
+	}
+	fmt.Fprintf(&b, "%s, beleid – policy %.12s\ninzagen – looks: %s; verstrekkingen – disclosures: %s; op de werklijst – on the working list: %s\n",
+		r.Month, r.Rules, both(r.Judged), both(r.Given), both(r.Listed))
+	for _, p := range r.Patterns {
+		fmt.Fprintf(&b, "  %s: inzagen – looks %s, medewerkers – workers %s\n     %s – %s\n", p.ID, both(p.Looks), both(p.Workers), p.NL, p.EN)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
