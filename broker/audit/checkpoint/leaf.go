@@ -18,14 +18,22 @@ type Leaf struct {
 	Hash   broker.Hash
 }
 
-// registerName is what a leaf says for the register in the place of a writer. No writer can have it.
-const registerName = "register:"
+// Index is the stream of the daily indexes of data subjects (package index). The journal does not have it; whoever gives a
+// checkpointer its Streams may, and then lists IndexWriter among the writers.
+const Index journal.Stream = "index"
 
-// Text gives the leaf's bytes: "v1 writer epoch seq hash", the hash in hex. The register stands under "register:".
+// What a leaf says in the place of a writer for streams that have none. No writer can have these names.
+const (
+	registerName = "register:"
+	IndexWriter  = "index:"
+)
+
+// Text gives the leaf's bytes: "v1 writer epoch seq hash", the hash in hex. The register stands under "register:", the daily
+// indexes of data subjects under "index:".
 func (l Leaf) Text() []byte {
 	name, isWriter := strings.CutPrefix(string(l.Stream), "audit:")
 	if !isWriter {
-		name = registerName
+		name = string(l.Stream) + ":"
 	}
 	b := append(make([]byte, 0, 4+len(name)+40+64), "v1 "...)
 	b = append(append(b, name...), ' ')
@@ -42,10 +50,12 @@ func ParseLeaf(text []byte) (Leaf, error) {
 	if len(words) != 5 || words[0] != "v1" || len(words[4]) != 2*len(l.Hash) {
 		return l, bad
 	}
-	l.Stream = journal.Audit(words[1])
-	if words[1] == registerName {
+	switch l.Stream = journal.Audit(words[1]); {
+	case words[1] == registerName:
 		l.Stream = journal.Register
-	} else if !journal.ValidWriter(words[1]) {
+	case words[1] == IndexWriter:
+		l.Stream = Index
+	case !journal.ValidWriter(words[1]):
 		return l, bad
 	}
 	var err1, err2 error

@@ -210,13 +210,13 @@ func TestLeafText(t *testing.T) {
 	if string(l.Text()) != want {
 		t.Errorf("%s", l.Text())
 	}
-	for _, good := range []string{want, strings.Replace(want, "gw-1", "register:", 1)} {
+	for _, good := range []string{want, strings.Replace(want, "gw-1", "register:", 1), strings.Replace(want, "gw-1", "index:", 1)} {
 		if l, err := ParseLeaf([]byte(good)); err != nil || string(l.Text()) != good {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
 	for _, bad := range []string{"", want + " ", " " + want, want[1:], strings.ToUpper(want), strings.Replace(want, " 3 ", " 03 ", 1),
-		strings.Replace(want, "gw-1", "GW", 1), strings.Replace(want, "14", "-14", 1), want[:len(want)-1], want + "0"} {
+		strings.Replace(want, "gw-1", "GW", 1), strings.Replace(want, "gw-1", "other:", 1), strings.Replace(want, "14", "-14", 1), want[:len(want)-1], want + "0"} {
 		if _, err := ParseLeaf([]byte(bad)); err == nil {
 			t.Errorf("took %q", bad)
 		}

@@ -43,8 +43,11 @@ func (l *leading) gather(ctx context.Context) (leaves []Leaf, err error) {
 	}
 	names := []journal.Stream{journal.Register}
 	for _, w := range writers {
-		if journal.ValidWriter(w) {
+		switch {
+		case journal.ValidWriter(w):
 			names = append(names, journal.Audit(w))
+		case w == IndexWriter:
+			names = append(names, Index)
 		}
 	}
 	for _, s := range names {
