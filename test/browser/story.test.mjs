@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import assert from "node:assert/strict";
-import { answer, ask, browse, check, edit, forge, look, makeDraft, schakel, shot, slow, stopCheck, visitor } from "./browser.mjs";
+import { answer, ask, browse, check, edit, forge, glance, look, makeDraft, schakel, slow, stopCheck, visitor } from "./browser.mjs";
 import { deployment, signInAtProvider } from "./deployment.mjs";
 
 let place, browser, author, colleague, plain;
@@ -130,7 +130,7 @@ step("children's ages as bands: a red test, mended; what no test reaches; the ma
   await author.getByText("test_wijkteam_ontruiming_gives_exactly").waitFor();
   assert.equal(await author.getByRole("button", { name: "Dien dit ontwerp in" }).count(), 0, "a red test blocks");
   await stopCheck(author);
-  await look(author, "ontwerp-rode-test");
+  await glance(author, "ontwerp-rode-test");
 
   await edit(author, draft, rules, childrenOnly);
   await check(author, draft);
@@ -138,7 +138,7 @@ step("children's ages as bands: a red test, mended; what no test reaches; the ma
   await stopCheck(author);
   await author.goto(`${draft}/bestand?pad=${rules}`);
   assert.match(await author.locator("li.missed").first().innerText(), /rows contains \{"give": "limited"/);
-  await look(author, "editor-zonder-test");
+  await glance(author, "editor-zonder-test");
 
   await edit(author, draft, children, () => childrenTest);
   await check(author, draft);
@@ -191,7 +191,7 @@ step("a colleague approves, by keyboard; an altered bundle is refused, and the l
   await colleague.getByText("U hebt dit voorstel goedgekeurd").waitFor();
   await place.alter(second);
   place.gateways[1].signal("SIGCONT");
-  await shot(colleague, "voorstel-goedgekeurd");
+  await glance(colleague, "voorstel-goedgekeurd");
   await place.gateways[1].says(/approved revision refused/);
   await author.goto("/");
   const refused = author.getByRole("row", { name: /^gw2/ });
@@ -218,7 +218,7 @@ step("both gateways serve it, and the next answer shows it", async () => {
     for (let i = 0; !(await said.innerText()).includes(second.slice(0, 12)) && i < 40; i++) await author.reload();
     assert.match(await said.innerText(), new RegExp(`${second.slice(0, 12)}\\s+goed`));
   }
-  await look(author, "overzicht-nieuw-beleid");
+  await glance(author, "overzicht-nieuw-beleid");
   for (const server of place.servers) {
     const family = withChildren[0];
     const a = await ages(server, family);
