@@ -28,14 +28,15 @@ func TestViews(t *testing.T) {
 		}
 		mustClose(t, w)
 	}
-	for days, want := range map[int][]int{0: {0, 1, 2, 3, 4, 5}, 4: {1, 2, 3, 4, 5}, 9: {4, 5}, 20: nil} {
-		got, err := Views(t.Context(), s, testTime.Add(time.Duration(days)*24*time.Hour))
+	for since, want := range map[time.Duration][]int{0: {0, 1, 2, 3, 4, 5}, 96 * time.Hour: {1, 2, 3, 4, 5}, 97*time.Hour - time.Minute: {2, 3, 4, 5},
+		216 * time.Hour: {4, 5}, 480 * time.Hour: nil} {
+		got, err := Views(t.Context(), s, testTime.Add(since))
 		if err != nil || len(got) != len(want) {
-			t.Fatalf("since day %d: %d views, %v", days, len(got), err)
+			t.Fatalf("since %s: %d views, %v", since, len(got), err)
 		}
 		for i, v := range got {
 			if v.Viewed.Event != refs[want[i]] || v.Viewed.Writer != v.Writer || v.Viewed.How != "test" {
-				t.Errorf("since day %d: %+v", days, v)
+				t.Errorf("since %s: %+v", since, v)
 			}
 		}
 	}

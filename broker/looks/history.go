@@ -102,14 +102,12 @@ func (h *history) add(l Look) Facts {
 		h.workers[l.Worker] = w
 	}
 	w.role = l.Role
-	year, number := local.ISOWeek()
-	week := year*100 + number
+	week := (day + 3) / 7 // the first day of all, 1 January 1970, was a Thursday
 	weekday := (int(local.Weekday())+6)%7 + 1
 	facts := Facts{V: 1, Look: LookFacts{Relation: l.Relation, Signal: l.Signal, Claim: l.Claim, Emergency: l.Emergency,
 		Refused: l.Refused, Hour: local.Hour(), Weekday: weekday, FirstOfWeek: week != w.week}}
 	own := l.Relation == broker.CaseAssigned || l.Signal || l.Claim
 
-	w.forget(day - Window)
 	facts.Worker = h.ofWorker(w, local.Hour(), weekday, facts.Look.FirstOfWeek)
 	facts.Worker.RefusedInRow = w.row(l, day)
 	p := past{day: day, slot: slot(local.Hour(), weekday)}
@@ -244,7 +242,7 @@ func (h *history) group(w *worker) group {
 	return g
 }
 
-// compare works out what is usual, once a day, from the days before it.
+// compare lets go of what lies before the window, and works out what is usual, once a day, from the days before it.
 func (h *history) compare() {
 	others, breadth := map[group][]int{}, map[group][]int{}
 	for _, w := range h.workers {

@@ -47,7 +47,7 @@ type LookFacts struct {
 	Refused     bool                `json:"refused"`
 	Hour        int                 `json:"hour"`          // 0–23
 	Weekday     int                 `json:"weekday"`       // 1 is Monday, 7 is Sunday (ISO 8601)
-	FirstOfWeek bool                `json:"first_of_week"` // of this worker, in the ISO week
+	FirstOfWeek bool                `json:"first_of_week"` // of this worker, since Monday
 }
 
 // CaseFacts is about the case before this look.
