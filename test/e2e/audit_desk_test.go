@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,6 +34,7 @@ func TestAuditorsDesk(t *testing.T) {
 	t.Run("replay while it runs", d.replays)
 	t.Run("receipts while it runs", d.receipts)
 	t.Run("breach while it runs", d.breached)
+	t.Run("export while it runs", d.exports)
 	demo.interrupt(t)
 	d.whole = readFile(t, filepath.Join(d.dir, "journal.db"))
 	t.Run("replay of what was bent", d.bent)
@@ -378,5 +381,88 @@ func (d *auditedDay) breached(t *testing.T) {
 	}
 	if n := looks(); n != 3 {
 		t.Errorf("%d looks are recorded after those that were refused, want 3", n)
+	}
+}
+
+// exports: every format says what its manifest says, holds no BSN, and is not made in a folder that is there already.
+func (d *auditedDay) exports(t *testing.T) {
+	type report struct {
+		Events, Records int
+		Log             string
+		Heads           []struct{ Stream, ID string }
+		Files           []struct {
+			Name, SHA256 string
+			Bytes        int
+		}
+	}
+	i, err := d.w.info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var corporation string
+	for _, a := range i.Agencies {
+		if a.Kind == "woningcorporatie" {
+			corporation = a.OIN
+		}
+	}
+	by := func(format, out string, args ...string) []string {
+		return append([]string{"export", "--format", format, "--out", out, "--officer", "auditor-1", "--purpose", "controle", "--ground", "AVG 5 lid 2"}, args...)
+	}
+	for name, args := range map[string][]string{"ldv": nil, "adl": nil, "csv": nil, "holder": {"--holder", corporation}} {
+		format := name
+		if name == "holder" {
+			format = "csv"
+		}
+		folder := filepath.Join(t.TempDir(), name)
+		var r, kept report
+		if code := d.json(t, &r, by(format, folder, args...)...); code != 0 || r.Records == 0 || r.Log == "" || len(r.Heads) < 3 {
+			t.Errorf("%s: exit %d, %+v", name, code, r)
+			continue
+		}
+		if name != "holder" && r.Events != d.answers {
+			t.Errorf("%s: %d events of %d", name, r.Events, d.answers)
+		}
+		manifest := readFile(t, filepath.Join(folder, "manifest.json"))
+		if err := json.Unmarshal([]byte(manifest), &kept); err != nil || kept.Records != r.Records || len(kept.Files) == 0 {
+			t.Errorf("%s: the manifest: %v, %s", name, err, manifest)
+		}
+		for _, f := range kept.Files {
+			text := readFile(t, filepath.Join(folder, f.Name))
+			if sum := sha256.Sum256([]byte(text)); hex.EncodeToString(sum[:]) != f.SHA256 || len(text) != f.Bytes {
+				t.Errorf("%s: %s has another digest", name, f.Name)
+			}
+			if f.Name == "checkpoint" {
+				continue
+			}
+			lines := strings.Count(text, "\n")
+			if format == "csv" {
+				lines-- // the heading
+			}
+			if lines != r.Records {
+				t.Errorf("%s: %d lines, %d records", name, lines, r.Records)
+			}
+			for _, c := range i.Cases {
+				for _, bsn := range c.BSNs {
+					if strings.Contains(text, bsn.Reveal()) {
+						t.Fatalf("%s: %s holds a BSN", name, f.Name)
+					}
+				}
+			}
+		}
+		if name == "csv" {
+			if out, code := d.run(by(format, folder)...); code != 2 || out != "" {
+				t.Errorf("in the same folder: exit %d, %s", code, out)
+			}
+		}
+	}
+	folder := filepath.Join(t.TempDir(), "nobody")
+	if out, code := d.run("export", "--format", "csv", "--out", folder); code != 2 || out != "" {
+		t.Errorf("by nobody: exit %d, %s", code, out)
+	}
+	if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
+		t.Error("what was refused left a folder")
+	}
+	if out, _ := d.run("log"); strings.Count(out, ` view of=many how="audit export"`) != 4 {
+		t.Errorf("the looks are not recorded: %s", out)
 	}
 }
