@@ -17,13 +17,13 @@ const NotNamed = "De wet laat soms toe dat wij een opvraging niet noemen (AVG ar
 
 // SubjectReport is what a data subject is told of who asked for their data (AVG 15): what was given, never the values.
 type SubjectReport struct {
-	Made         time.Time    `json:"gemaaktOp"`
-	Since        *time.Time   `json:"vanaf,omitempty"` // included; none is the begin of the log
-	Until        *time.Time   `json:"tot,omitempty"`   // not included
-	Acts         []SubjectAct `json:"verwerkingsacties"`
-	Unreadable   int          `json:"onleesbaar"` // events that can't be read: whether they are about this person isn't known
-	NotNamed     string       `json:"nietGenoemd"`
-	Completeness string       `json:"volledigheid"` // up to where it is proved that nothing was left out, in words
+	Made        time.Time    `json:"gemaaktOp"`
+	Since       *time.Time   `json:"vanaf,omitempty"` // included; none is the begin of the log
+	Until       *time.Time   `json:"tot,omitempty"`   // not included
+	Acts        []SubjectAct `json:"verwerkingsacties"`
+	Unreadable  int          `json:"onleesbaar"` // events that can't be read: whether they are about this person isn't known
+	NotNamed    string       `json:"nietGenoemd"`
+	ProvedUntil *time.Time   `json:"bewezenTot,omitempty"` // up to then a file proves that nothing was left out; none without one
 }
 
 // SubjectAct is one disclosure, or refusal, about a data subject, in the words of VNG's standard for logging processing
@@ -175,8 +175,9 @@ func (r SubjectReport) Text() string {
 		a.write(line)
 	}
 	line("\nGoed om te weten\n")
-	if r.Completeness != "" {
-		line("%s\n", r.Completeness)
+	if r.ProvedUntil != nil {
+		line("Bij dit overzicht hoort een bestand. Daarmee kunt u nagaan, of laten nagaan, dat tot %s niets is weggelaten.\n"+
+			"Bewaar dat bestand goed en geef het niet zomaar weg: wie het heeft, kan uw burgerservicenummer erbij zoeken.\n", inWords(*r.ProvedUntil))
 	}
 	if r.Unreadable > 0 {
 		line("Let op: %d regels van ons logboek kunnen wij niet lezen. Misschien gaan ze ook over u. Vraag ons wat wij daaraan doen.\n", r.Unreadable)

@@ -47,11 +47,11 @@ func reportEvent() SubjectEvent {
 // TestReportInWords: everything a resident may know stands in the report, and nothing of who did the asking.
 func TestReportInWords(t *testing.T) {
 	act := reportWords(false).Act(reportEvent())
-	r := SubjectReport{Made: reportEvent().Time, Acts: []SubjectAct{act}, NotNamed: NotNamed}
+	r := SubjectReport{Made: reportEvent().Time, Acts: []SubjectAct{act}, NotNamed: NotNamed, ProvedUntil: &act.Time}
 	text := r.Text()
 	for _, want := range []string{"29 maart 2026, 03.05 uur\nGemeente Proef\n", // summer time began at 02.00
 		"Functie van wie het vroeg: Wijkteammedewerker", "Waarvoor: Ontruiming voorkomen", "Gekregen, volgens Wgs artikel 8:\n    - Huurachterstand van uw huishouden: de waarde zelf\n",
-		"kreeg als antwoord: \"Nooit gedeeld.\"\n    - Diagnose\n", "Corporatie Proef; 3\n", "Nummer: 01000000", "één keer", NotNamed} {
+		"kreeg als antwoord: \"Nooit gedeeld.\"\n    - Diagnose\n", "Corporatie Proef; 3\n", "Nummer: 01000000", "één keer", "tot 29 maart 2026, 03.05 uur niets is weggelaten", NotNamed} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}

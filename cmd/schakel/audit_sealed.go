@@ -25,6 +25,7 @@ type checkpointJSON struct {
 	Root      broker.Hash `json:"root"`
 	Witnesses []string    `json:"witnesses"`
 	Extends   int         `json:"extends"` // checkpoints given that it extends
+	Indexes   uint64      `json:"indexes"` // entries that are daily indexes; `audit index verify` holds these against the log
 }
 
 // verifyJSON is what verification found, and the checkpoint it went by; null where there was none.
@@ -64,7 +65,7 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 	if err != nil {
 		return nil, err
 	}
-	out := &checkpointJSON{last.Origin, last.Size, last.Root, last.Witnesses, 0}
+	out := &checkpointJSON{last.Origin, last.Size, last.Root, last.Witnesses, 0, 0}
 	for _, file := range m.older {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -84,6 +85,10 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 			if err != nil {
 				err = fmt.Errorf("%w: %w", audit.ErrSealBroken, err)
 			}
+			if leaf.Stream == checkpoint.Index {
+				out.Indexes++
+				continue
+			}
 			if !yield(audit.Sealed(leaf), err) {
 				return
 			}
@@ -98,6 +103,9 @@ func (c *checkpointJSON) text(matched uint64) string {
 		return ""
 	}
 	s := fmt.Sprintf("checkpoint of %s: %d entries, of which %d match", c.Origin, c.Size, matched)
+	if c.Indexes > 0 {
+		s += fmt.Sprintf("; %d are daily indexes (audit index verify)", c.Indexes)
+	}
 	if len(c.Witnesses) > 0 {
 		s += "; cosigned by " + strings.Join(c.Witnesses, ", ")
 	}

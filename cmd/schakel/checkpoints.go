@@ -135,7 +135,7 @@ func (s *server) checkpointer() (*checkpoint.Checkpointer, error) {
 	origin, lease := d.originOf(cfg.origin), s.lease()
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler)) // tessera's own words: what matters of them, the checkpointer says
 	return checkpoint.New(checkpoint.Config{
-		Dir: cfg.dir, Origin: origin, Streams: s.cfg.store, Witnesses: cfg.witnesses, Quorum: cfg.quorum, Lease: lease,
+		Dir: cfg.dir, Origin: origin, Streams: s.streams(), Witnesses: cfg.witnesses, Quorum: cfg.quorum, Lease: lease,
 		Key: func() (checkpoint.Key, error) {
 			k, err := s.cfg.ring.CheckpointKey()
 			return checkpoint.Key{Public: k.Public, Sign: k.Sign}, err
@@ -202,6 +202,7 @@ func (s *server) seal() error {
 		return err
 	}
 	var running sync.WaitGroup
+	defer running.Wait()
 	if l := s.cfg.sealing.listener; l != nil {
 		site := &http.Server{Handler: checkpoint.Handler(s.cfg.sealing.dir), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
 			ErrorLog: slog.NewLogLogger(s.cfg.log.Handler(), slog.LevelDebug)}
@@ -210,8 +211,9 @@ func (s *server) seal() error {
 				s.failed <- fmt.Errorf("serve checkpoints: %w", err)
 			}
 		})
-		defer func() { _ = site.Close(); running.Wait() }()
+		defer func() { _ = site.Close() }()
 	}
+	running.Go(s.keepIndex)
 	c.Run(s.background)
 	return nil
 }

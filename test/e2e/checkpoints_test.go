@@ -185,7 +185,7 @@ func (w *world) sealedAll(t *testing.T, more ...string) {
 			Register   struct{ Unanchored, Entries uint64 }
 			Writers    []struct{ Unanchored, Entries uint64 }
 			Sealed     uint64
-			Checkpoint struct{ Size uint64 }
+			Checkpoint struct{ Size, Indexes uint64 }
 		}
 		if i := strings.Index(out, "{"); i >= 0 {
 			_ = json.Unmarshal([]byte(out[i:]), &r)
@@ -194,7 +194,7 @@ func (w *world) sealedAll(t *testing.T, more ...string) {
 		for _, s := range r.Writers {
 			total += s.Entries
 		}
-		if err == nil && r.OK && r.Checkpoint.Size == total && r.Sealed == total && total > 0 {
+		if err == nil && r.OK && r.Checkpoint.Size == total+r.Checkpoint.Indexes && r.Sealed == total && total > 0 {
 			return
 		}
 		if time.Now().After(end) {

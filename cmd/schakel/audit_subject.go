@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/decide"
+	"github.com/schakel/schakel/broker/register"
+)
+
+// subjectRequest is what `audit subject` is asked.
+type subjectRequest struct {
+	look         lookOver
+	bsn          string
+	since, until string
+	staff, json  bool
+	out, proof   string
+	merkle       merkle
+}
+
+func newAuditSubject(w *where) *cobra.Command {
+	var q subjectRequest
+	c := &cobra.Command{
+		Use:   "subject --bsn - --officer ID --purpose inzage --ground TEXT",
+		Short: "Tell a resident who asked for their data, what was given and why (AVG 15)",
+		Long: `Reads a BSN from standard input and writes what its bearer may know: when, which organisation, in which role, for which purpose,
+which data was given and withheld and why, and who was asked. No values, and no names of staff, unless a
+functionaris-gegevensbescherming or privacy-officer decides otherwise with --with-staff. An officer may look, who shows with
+their own key that they are; that they looked, on which ground, is recorded first. --proof writes a file beside it, by which its
+bearer can see that nothing was left out (` + "`schakel audit index check`" + `): it holds no data, and belongs in their own hands.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return w.subject(c, q) },
+	}
+	q.look.flags(c)
+	f := c.Flags()
+	f.StringVar(&q.bsn, "bsn", "", "- : read the BSN from standard input; it never stands on a command line")
+	f.StringVar(&q.since, "since", "", "begin of the window: so long ago (90d, 12h), or a date or time; default: the begin of the log")
+	f.StringVar(&q.until, "until", "", "end of the window, itself not included; as --since; default: now")
+	f.BoolVar(&q.staff, "with-staff", false, "name the members of staff too")
+	f.StringVar(&q.out, "out", "", "write to this new file, which only you can read, instead of standard output")
+	f.StringVar(&q.proof, "proof", "", "write to this new file the proof that nothing was left out")
+	q.merkle.flags(c)
+	jsonFlag(c, &q.json)
+	return c
+}
+
+func (w *where) subject(c *cobra.Command, q subjectRequest) error {
+	bsn, err := readSubject(c, q.bsn)
+	if err != nil {
+		return err
+	}
+	window := audit.MentionsConfig{}
+	now := time.Now()
+	for _, bound := range []struct {
+		text string
+		to   *time.Time
+	}{{q.since, &window.Since}, {q.until, &window.Until}} {
+		if bound.text != "" {
+			if *bound.to, err = moment(bound.text, now); err != nil {
+				return err
+			}
+		}
+	}
+	if q.proof != "" && !(window.Since.IsZero() && window.Until.IsZero()) {
+		return &exitError{exitUsage, errors.New("--proof is of the whole log: leave --since and --until out")}
+	}
+	var report audit.SubjectReport
+	err = w.write(c.Context(), adminWriter, func(d *desk, writer *audit.Writer) error {
+		if err := q.mayNameStaff(d); err != nil {
+			return err
+		}
+		sought := "data subject " + d.ring.Pseudonym(bsn)
+		if q.staff {
+			sought += ", with names of staff"
+		}
+		viewed := audit.Viewed{How: "audit subject", Since: window.Since, Until: window.Until}
+		if err := q.look.record(c.Context(), d, writer, w.data, viewed, sought); err != nil {
+			return err
+		}
+		var mentions []audit.Mention
+		if report, mentions, err = d.subjectReport(c.Context(), bsn, window, q.staff); err != nil || q.proof == "" {
+			return err
+		}
+		proved, err := w.proveComplete(c.Context(), d, q.merkle, bsn, mentions, q.proof)
+		if err == nil {
+			report.ProvedUntil = &proved.Until
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	report.Made = now.UTC().Truncate(time.Second)
+	text := []byte(report.Text())
+	if q.json {
+		if text, err = json.MarshalIndent(report, "", "  "); err != nil {
+			return err
+		}
+		text = append(text, '\n')
+	}
+	if q.out == "" {
+		_, err = c.OutOrStdout().Write(text)
+		return err
+	}
+	if err := writeNew(q.out, text); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.OutOrStdout(), "%d opvragingen in %s\n", len(report.Acts), q.out)
+	return err
+}
+
+// readSubject reads the BSN of a data subject from standard input.
+func readSubject(c *cobra.Command, flag string) (broker.BSN, error) {
+	if flag != "-" {
+		return "", &exitError{exitUsage, errors.New("--bsn is -, and the BSN stands on standard input: every process can read a command line")}
+	}
+	line, err := readLine(c.InOrStdin())
+	if err != nil {
+		return "", err
+	}
+	bsn, err := broker.ParseBSN(line)
+	if err != nil {
+		return "", &exitError{exitUsage, err}
+	}
+	return bsn, nil
+}
+
+// mayNameStaff: a resident is told which organisation asked. Who of it did is for an officer to weigh who answers for both
+// (AVG 15, CJEU C-579/21).
+func (q subjectRequest) mayNameStaff(d *desk) error {
+	o, known := d.register.Officer(d.register.OfficerRef(register.OfficerID(q.look.by.id)))
+	if !q.staff || !known || o.Role == register.RoleFG || o.Role == register.RolePrivacyOfficer {
+		return nil // who is not known is refused before anything is shown
+	}
+	return fmt.Errorf("a %s may not have members of staff named; a functionaris-gegevensbescherming or a privacy-officer may", o.Role)
+}
+
+// subjectReport finds what the log has of a data subject, under every version of their pseudonym, the newest first.
+func (d *desk) subjectReport(ctx context.Context, bsn broker.BSN, window audit.MentionsConfig, staff bool) (audit.SubjectReport, []audit.Mention, error) {
+	var mentions []audit.Mention
+	r := audit.SubjectReport{NotNamed: audit.NotNamed, Acts: []audit.SubjectAct{}}
+	if !window.Since.IsZero() {
+		r.Since = &window.Since
+	}
+	if !window.Until.IsZero() {
+		r.Until = &window.Until
+	}
+	words := audit.Words{Catalog: d.catalogs(ctx), Staff: staff, Agency: func(oin broker.OIN) string {
+		a, _ := d.register.Agency(oin)
+		return a.Name
+	}}
+	window.Store, window.KeyOf, window.Of = d.store, d.ring.OpenRef, d.ring.Pseudonyms(bsn)
+	for m, err := range audit.Mentions(ctx, window) {
+		if err != nil {
+			return r, nil, err
+		}
+		mentions = append(mentions, m)
+		mine := slices.IndexFunc(m.Pseudonyms, func(p string) bool { return slices.Contains(window.Of, p) })
+		if mine < 0 {
+			r.Unreadable++ // it may be about anybody
+			continue
+		}
+		e, err := m.Open(ctx, d.vault, m.Pseudonyms[mine])
+		if err != nil {
+			return r, nil, err
+		}
+		r.Acts = append(r.Acts, words.Act(e))
+	}
+	slices.SortStableFunc(r.Acts, func(a, b audit.SubjectAct) int { return b.Time.Compare(a.Time) })
+	return r, mentions, nil
+}
+
+// catalogs gives the words of each policy revision as it was signed, read once; nil where one is not kept.
+func (d *desk) catalogs(ctx context.Context) func(broker.Revision) *broker.Catalog {
+	known := map[broker.Revision]*broker.Catalog{}
+	return func(name broker.Revision) *broker.Catalog {
+		catalog, ok := known[name]
+		if ok {
+			return catalog
+		}
+		if files, err := d.revisionFiles(ctx, name); err == nil {
+			if source, err := decide.Read(files); err == nil {
+				catalog = source.Catalog
+			}
+		}
+		known[name] = catalog
+		return catalog
+	}
+}
+
+// writeNew writes a file that holds data about a person: it must be new, and only its owner can read it.
+func writeNew(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return &exitError{exitUsage, fmt.Errorf("%s exists already; name a new file with --out", path)}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
+}
