@@ -250,13 +250,12 @@ func (d *desk) looksRules(ctx context.Context, policy string) (r looksRules, err
 	if err != nil {
 		return r, err
 	}
-	own := policies.Looks(files)
-	if len(own) == 0 {
-		return r, fmt.Errorf("this policy has no rules about looks: add %s of the policy that ships with Schakel to it, or name another with --policy", policies.LooksFolder)
-	}
 	r.revision = policies.Revision(files)
-	r.Rules, err = decide.LoadRules(ctx, own, policies.LooksJudgement, policies.LooksComplete)
-	return r, err
+	r.Rules, err = decide.LoadRules(ctx, policies.Looks(files), policies.LooksJudgement, policies.LooksComplete)
+	if err != nil {
+		return r, fmt.Errorf("%w; this policy must have the rules about looks, in %s: take those that ship with Schakel into it, or name another with --policy", err, policies.LooksFolder)
+	}
+	return r, nil
 }
 
 // judgedLooks are the looks of a window.
