@@ -629,6 +629,116 @@ func TestAnyIndex(t *testing.T) {
 	})
 }
 
+// TestNoAbsenceOfWhoIsThere: whoever is in an index can't be shown to be absent by entries around theirs that leave it out.
+func TestNoAbsenceOfWhoIsThere(t *testing.T) {
+	m := Manifest{Log: "l"}
+	about := map[string][]broker.Hash{}
+	for i := range 9 {
+		about[fmt.Sprintf("1.%d", i)] = []broker.Hash{{1}}
+	}
+	tr, err := m.treeOf(about)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Size, m.Root = uint64(len(tr.entries)), tr.root
+	at := func(i int) *Place {
+		if i < 0 || i >= len(tr.entries) {
+			return nil
+		}
+		p, err := tr.place(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for p := range about {
+		i := slices.IndexFunc(tr.entries, func(e entry) bool { return e.key == keyOf("l", 0, p) })
+		for _, s := range []Shown{{Before: at(i - 1), After: at(i + 1)}, {Before: at(i - 1)}, {After: at(i + 1)}, {Before: at(i), After: at(i + 1)}, {Before: at(i - 1), After: at(i)}, {}} {
+			if err := s.verify(m, p); err == nil {
+				t.Errorf("entry %d of %d is not there, says %+v", i, m.Size, s)
+			}
+		}
+	}
+}
+
+// TestManifestsAreAChain: the last manifest is sealed, and binds all before it: none can be put in the place of another.
+func TestManifestsAreAChain(t *testing.T) {
+	w := newTown(t)
+	w.days()
+	var f File
+	if err := json.Unmarshal(w.prove(residents[0]), &f); err != nil {
+		t.Fatal(err)
+	}
+	first, err := parseManifest([]byte(f.Indexes[0].Manifest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody, err := newTree(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := first
+	empty.Size, empty.Root = 0, nobody.root
+	f.Indexes[0] = Indexed{Manifest: string(empty.Text()), Shown: map[string]Shown{"1": {}}}
+	bent, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Verify(bent, w.keys(), w.ring.PseudonymKeys(), residents[0]); err == nil {
+		t.Errorf("an empty index in the place of the first: %v", got.Events)
+	}
+	// A version that the reader was not given the key of can't be passed over.
+	if err := json.Unmarshal(w.prove(residents[0]), &f); err != nil {
+		t.Fatal(err)
+	}
+	m, tr, err := readFile(w.cfg.Dir, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Indexes[2].Shown["2"], err = tr.show(keyOf(m.Log, m.Seq, "")); err != nil {
+		t.Fatal(err)
+	}
+	if bent, err = json.Marshal(f); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Verify(bent, w.keys(), w.ring.PseudonymKeys()[:1], residents[0]); err == nil {
+		t.Errorf("nothing stands under no pseudonym, and that passes: %v", got.Events)
+	}
+	second := first
+	second.Seq, second.Prev = 1, first.Hash()
+	if err := second.follows(&first, 1); err != nil {
+		t.Error(err)
+	}
+	for what, change := range map[string]func(*Manifest){
+		"another before it":  func(m *Manifest) { m.Prev = broker.Hash{1} },
+		"another log":        func(m *Manifest) { m.Log = "other" },
+		"another number":     func(m *Manifest) { m.Seq = 2 },
+		"less of the stream": func(m *Manifest) { m.UpTo = nil },
+	} {
+		m := second
+		change(&m)
+		if m.follows(&first, 1) == nil {
+			t.Errorf("%s: it follows", what)
+		}
+	}
+	if first.Prev = (broker.Hash{1}); first.follows(nil, 0) == nil {
+		t.Error("a first that says that there was one before")
+	}
+}
+
+// TestNeighboursShowNothing: who sees an entry of somebody else can't find its events by trying those of the log, nor tell
+// that two entries of two days are of one person.
+func TestNeighboursShowNothing(t *testing.T) {
+	events := []broker.Hash{{1}, {2}}
+	mine, theirs, tomorrow := newEntry("l", 1, "1.me", events), newEntry("l", 1, "1.them", events), newEntry("l", 2, "1.me", events)
+	if mine.digest == theirs.digest || mine.digest == tomorrow.digest || mine.key == tomorrow.key || mine.key == mine.digest {
+		t.Errorf("%s\n%s\n%s", mine.text(), theirs.text(), tomorrow.text())
+	}
+	if again := newEntry("l", 1, "1.me", []broker.Hash{{2}, {1}, {2}}); again != mine {
+		t.Error("the order of events matters")
+	}
+}
+
 func BenchmarkFile(b *testing.B) {
 	w := newTown(b)
 	const days, people = 30, 2000
