@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -157,27 +156,16 @@ func readReceipts(path string, ring *keys.Ring) ([]broker.Receipt, error) {
 	if ring == nil {
 		return nil, errors.New("to trust a receipt its signature is checked: name the key ring with --keys or --data")
 	}
-	files := []string{path}
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		if files, err = filepath.Glob(filepath.Join(path, "*.json")); err != nil {
-			return nil, err
-		}
+	files, err := readSaved(path, ring.JWKS(keys.Answers))
+	if err != nil {
+		return nil, err
 	}
 	var out []broker.Receipt
 	for _, f := range files {
-		data, err := os.ReadFile(f)
-		if err != nil {
-			return nil, fmt.Errorf("read receipt: %w", err)
+		if f.err != nil {
+			return nil, f.err
 		}
-		evidence, err := seal.ReadEvidence(data)
-		if err != nil {
-			return nil, fmt.Errorf("receipt %s: %w", f, err)
-		}
-		v, err := seal.Verify(evidence, ring.JWKS(keys.Answers))
-		if err != nil {
-			return nil, fmt.Errorf("receipt %s: %w", f, err)
-		}
-		out = append(out, v.Receipt)
+		out = append(out, f.verified.Receipt)
 	}
 	return out, nil
 }

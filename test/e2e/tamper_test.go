@@ -101,13 +101,13 @@ func TestTampered(t *testing.T) {
 		t.Errorf("an entry that can't be read: %v, %s", err, out)
 	}
 
-	// A receipt for an event that the log lost, where no signed head covers it any more.
+	// A receipt for an event that the log lost, where no signed head and no checkpoint covers it any more.
 	w.write(t, "journal.db", whole)
-	if err := os.RemoveAll(filepath.Join(dir, "heads")); err != nil {
+	if err := errors.Join(os.RemoveAll(filepath.Join(dir, "heads")), os.RemoveAll(filepath.Join(dir, "checkpoints"))); err != nil {
 		t.Fatal(err)
 	}
 	bend(t, dir, func(_, demo *bbolt.Bucket) error { return errors.Join(demo.Delete(id(1, 5)), demo.Delete(id(1, 4))) })
-	if out, code := verify(); code != 0 || !strings.Contains(out, "not covered by a signed head or receipt") {
+	if out, code := verify(); code != 0 || !strings.Contains(out, "not covered by a signed head, receipt or checkpoint") {
 		t.Errorf("a cut that nothing anchors: exit %d\n%s", code, out)
 	}
 	if out, code := verify("--receipt", receipt); code != 1 || !strings.Contains(out, "FAULT") {
