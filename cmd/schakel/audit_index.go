@@ -17,6 +17,7 @@ import (
 	"github.com/schakel/schakel/broker/audit"
 	"github.com/schakel/schakel/broker/audit/checkpoint"
 	"github.com/schakel/schakel/broker/audit/index"
+	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/keys"
 )
 
@@ -52,7 +53,7 @@ func (w *where) merkleFolder(m merkle) string {
 
 func newAuditIndex(w *where) *cobra.Command {
 	c := &cobra.Command{Use: "index", Short: "The daily index of data subjects, by which a resident can see that nothing was left out"}
-	c.AddCommand(newIndexBuild(w), newIndexVerify(w), newIndexKeys(w), newIndexCheck())
+	c.AddCommand(newIndexBuild(w), newIndexVerify(w), newIndexKeys(w), newIndexCheck(), newIndexNotNamed(w))
 	return c
 }
 
@@ -139,6 +140,41 @@ func sealedIndexes(ctx context.Context, log *checkpoint.Log) (map[uint64]broker.
 		}
 	}
 	return out, nil
+}
+
+func newIndexNotNamed(w *where) *cobra.Command {
+	var m merkle
+	var look lookOver
+	var seq uint64
+	c := &cobra.Command{
+		Use:   "not-named --index N --officer ID --purpose toezicht --ground TEXT",
+		Short: "For the functionaris gegevensbescherming alone: of how many residents something is not named (AVG 23)",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var n int
+			err := w.write(c.Context(), adminWriter, func(d *desk, writer *audit.Writer) error {
+				o, known := d.register.Officer(d.register.OfficerRef(register.OfficerID(look.by.id)))
+				if known && o.Role != register.RoleFG {
+					return fmt.Errorf("a %s may not open this index; a functionaris-gegevensbescherming may", o.Role)
+				}
+				err := look.record(c.Context(), d, writer, w.data, audit.Viewed{How: "audit index not-named"}, fmt.Sprintf("index %d", seq))
+				if err != nil {
+					return err
+				}
+				n, err = index.NotNamed(c.Context(), d.indexOf(w.merkleFolder(m)).Dir, seq, d.vault)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "index %d: %d residents\n", seq, n)
+			return err
+		},
+	}
+	look.flags(c)
+	m.flags(c)
+	c.Flags().Uint64Var(&seq, "index", 0, "the number of the index")
+	return c
 }
 
 func newIndexKeys(w *where) *cobra.Command {

@@ -41,6 +41,12 @@ func (w *world) provesAll(t *testing.T, bsn string, look, hashes []string) {
 			t.Fatalf("the index was not sealed: %v, %s", err, out)
 		}
 	}
+	for officer, want := range map[string]string{"fg-1": "index 1: 0 residents\n", "auditor-1": "may not open this index"} {
+		out, say, _ := w.subject("", "index", "not-named", "--index", "1", "--officer", officer, "--purpose", "toezicht", "--ground", "AVG 39")
+		if !strings.Contains(out+say, want) {
+			t.Errorf("what is not named, for %s: %s%s", officer, out, say)
+		}
+	}
 	dir := t.TempDir()
 	report, proof := filepath.Join(dir, "report.json"), filepath.Join(dir, "proof.json")
 	if _, say, err := w.subject(bsn, append(look, "--json", "--out", report, "--proof", proof)...); err != nil {
