@@ -1,9 +1,11 @@
 package workbench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -52,37 +54,64 @@ func Test(ctx context.Context, files map[string][]byte) (TestReport, error) {
 		return TestReport{}, fmt.Errorf("test policy: %w", err)
 	}
 	report := TestReport{Failed: []Failure{}, Uncovered: []Place{}}
-	tracer, store := cover.New(), suite.store(nil)
-	for _, t := range suite.tests {
-		ok, err := suite.run(ctx, t, store, tracer)
-		switch {
-		case ctx.Err() != nil:
-			return report, ctx.Err()
-		case ok:
-			report.Passed++
-		default:
-			f := Failure{Place: placeIn(files, t.file, t.line), Test: t.name}
-			if err != nil {
-				f.Error = err.Error()
-			}
-			report.Failed = append(report.Failed, f)
-		}
+	held, errs, tracers := suite.all(ctx)
+	if ctx.Err() != nil {
+		return report, ctx.Err()
 	}
-	report.Lines, report.Uncovered = uncovered(files, source.Modules, tracer)
+	for i, t := range suite.tests {
+		if held[i] {
+			report.Passed++
+			continue
+		}
+		f := Failure{Place: placeIn(files, t.file, t.line), Test: t.name}
+		if errs[i] != nil {
+			f.Error = errs[i].Error()
+		}
+		report.Failed = append(report.Failed, f)
+	}
+	report.Lines, report.Uncovered = uncovered(files, source.Modules, tracers)
 	return report, nil
 }
 
-func uncovered(files map[string][]byte, modules map[string]*ast.Module, tracer *cover.Cover) (int, []Place) {
-	got := tracer.Report(modules)
-	places := []Place{}
-	for _, file := range slices.Sorted(maps.Keys(got.Files)) {
-		for _, r := range got.Files[file].NotCovered {
-			for line := r.Start.Row; line <= r.End.Row; line++ {
-				places = append(places, placeIn(files, file, line))
+// all runs every test, on all cores, and gives which held and what they reached: a tracer is for one core at a time.
+func (s *suite) all(ctx context.Context) (held []bool, errs []error, tracers []*cover.Cover) {
+	held, errs = make([]bool, len(s.tests)), make([]error, len(s.tests))
+	store, free := s.store(nil), make(chan *cover.Cover, runtime.GOMAXPROCS(0))
+	for range cap(free) {
+		tracers = append(tracers, cover.New())
+		free <- tracers[len(tracers)-1]
+	}
+	parallel(ctx, len(s.tests), func(i int) {
+		tracer := <-free
+		held[i], errs[i] = s.run(ctx, s.tests[i], store, tracer)
+		free <- tracer
+	})
+	return held, errs, tracers
+}
+
+// uncovered gives the number of lines, and those that no tracer saw reached.
+func uncovered(files map[string][]byte, modules map[string]*ast.Module, tracers []*cover.Cover) (lines int, places []Place) {
+	missed := map[lineKey]int{} // by how many tracers
+	for _, t := range tracers {
+		got := t.Report(modules)
+		lines = got.CoveredLines + got.NotCoveredLines
+		for file, r := range got.Files {
+			for _, part := range r.NotCovered {
+				for line := part.Start.Row; line <= part.End.Row; line++ {
+					missed[lineKey{file, line}]++
+				}
 			}
 		}
 	}
-	return got.CoveredLines + got.NotCoveredLines, places
+	places = []Place{}
+	for _, at := range slices.SortedFunc(maps.Keys(missed), func(a, b lineKey) int {
+		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
+	}) {
+		if missed[at] == len(tracers) {
+			places = append(places, placeIn(files, at.file, at.line))
+		}
+	}
+	return lines, places
 }
 
 // suite is a compiled policy with its tests.
