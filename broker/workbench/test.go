@@ -95,12 +95,16 @@ func uncovered(files map[string][]byte, modules map[string]*ast.Module, tracers 
 	for _, t := range tracers {
 		got := t.Report(modules)
 		lines = got.CoveredLines + got.NotCoveredLines
+		own := lineTracer{} // a report may name a line more than once
 		for file, r := range got.Files {
 			for _, part := range r.NotCovered {
 				for line := part.Start.Row; line <= part.End.Row; line++ {
-					missed[lineKey{file, line}]++
+					own[lineKey{file, line}] = true
 				}
 			}
+		}
+		for at := range own {
+			missed[at]++
 		}
 	}
 	places = []Place{}
