@@ -1,11 +1,13 @@
 // A deployment as an organisation runs it: Redis, the stand-in agencies, two gateways of which one has the console over
 // TLS, and an identity provider.
-import { execFile, spawn } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { gunzipSync, gzipSync } from "node:zlib";
+import assert from "node:assert/strict";
 import { provider } from "./provider.mjs";
 import { schakel, started, work } from "./browser.mjs";
 
@@ -90,10 +92,16 @@ async function begin(data, ended) {
 
   return {
     url: site, data, servers: [url, url2], gateways,
-    // alter turns the lowest bit of a byte of a signed bundle round, in Redis: twice, and it is as it was.
-    alter: (revision) => run("redis-cli", ["-p", String(redisPort), "eval", "local v = redis.call('hget', KEYS[1], ARGV[1]) local n = math.floor(#v / 2) " +
-      "local c = string.byte(v, n) return redis.call('hset', KEYS[1], ARGV[1], v:sub(1, n - 1) .. string.char(c % 2 == 0 and c + 1 or c - 1) .. v:sub(n + 1))",
-      "1", `schakel:{${shard}}:blobs`, revision]),
+    // alter changes a text in a signed bundle in Redis, and gives what puts it back.
+    alter: (revision, from, to) => {
+      const redisCLI = (input, ...args) => execFileSync("redis-cli", ["-p", String(redisPort), ...args], { input });
+      const [key, put] = [`schakel:{${shard}}:blobs`, (bundle) => redisCLI(bundle, "-x", "hset", key, revision)];
+      const bundle = redisCLI("", "--raw", "hget", key, revision).subarray(0, -1); // without the newline
+      const files = gunzipSync(bundle).toString("latin1");
+      assert.ok(files.includes(from));
+      put(gzipSync(Buffer.from(files.replace(from, to), "latin1")));
+      return () => put(bundle);
+    },
   };
 }
 
