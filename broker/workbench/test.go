@@ -89,33 +89,30 @@ func (s *suite) all(ctx context.Context) (held []bool, errs []error, tracers []*
 	return held, errs, tracers
 }
 
-// uncovered gives the number of lines, and those that no tracer saw reached.
+// uncovered gives the number of lines, and those that one tracer saw missed and none saw reached.
 func uncovered(files map[string][]byte, modules map[string]*ast.Module, tracers []*cover.Cover) (lines int, places []Place) {
-	missed := map[lineKey]int{} // by how many tracers
-	for _, t := range tracers {
-		got := t.Report(modules)
-		lines = got.CoveredLines + got.NotCoveredLines
-		own := lineTracer{} // a report may name a line more than once
-		for file, r := range got.Files {
-			for _, part := range r.NotCovered {
-				for line := part.Start.Row; line <= part.End.Row; line++ {
-					own[lineKey{file, line}] = true
-				}
+	reached, missed := lineTracer{}, lineTracer{}
+	mark := func(file string, parts []cover.Range, in lineTracer) {
+		for _, part := range parts {
+			for line := part.Start.Row; line <= part.End.Row; line++ {
+				in[lineKey{file, line}] = true
 			}
 		}
-		for at := range own {
-			missed[at]++
+	}
+	for _, t := range tracers {
+		for file, r := range t.Report(modules).Files {
+			mark(file, r.Covered, reached)
+			mark(file, r.NotCovered, missed)
 		}
 	}
+	maps.DeleteFunc(missed, func(at lineKey, _ bool) bool { return reached[at] })
 	places = []Place{}
 	for _, at := range slices.SortedFunc(maps.Keys(missed), func(a, b lineKey) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
 	}) {
-		if missed[at] == len(tracers) {
-			places = append(places, placeIn(files, at.file, at.line))
-		}
+		places = append(places, placeIn(files, at.file, at.line))
 	}
-	return lines, places
+	return len(reached) + len(missed), places
 }
 
 // suite is a compiled policy with its tests.
