@@ -41,7 +41,9 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 		if m.folder != "" || len(m.older) > 0 || m.quorum > 0 {
 			return nil, why
 		}
-		_, _ = fmt.Fprintln(c.ErrOrStderr(), "no checkpoint is held against the log:", why)
+		if asJSON, err := c.Flags().GetBool("json"); err != nil || !asJSON { // in JSON the checkpoint is null
+			_, _ = fmt.Fprintln(c.ErrOrStderr(), "no checkpoint is held against the log:", why)
+		}
 		return nil, nil
 	}
 	if m.folder == "" && w.data == "" {
