@@ -24,6 +24,7 @@ import (
 // TestAuditorsDesk: a day of the demo, granted, partly withheld and refused, and what an auditor proves and finds of it, on the
 // running server and in the folder of the stopped one.
 func TestAuditorsDesk(t *testing.T) {
+	t.Parallel()
 	_, brp := people(t)
 	d := &auditedDay{dir: filepath.Join(t.TempDir(), "data")}
 	d.w = &world{dir: d.dir}

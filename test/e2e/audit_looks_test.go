@@ -42,6 +42,7 @@ func (l looksList) patterns() (out []string) {
 // TestAuditLooks: an own case, a colleague's case that nobody works on, the same after the colleague worked on it, and numbers
 // that are tried: what the working list has of them, who may see it, that it is recorded first, and what a manager gets.
 func TestAuditLooks(t *testing.T) {
+	t.Parallel()
 	population, brp := people(t)
 	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data")}
 	defer w.stop(t)

@@ -22,6 +22,7 @@ import (
 // configuration. Stories are told to real processes, with errors, refusals, timeouts and crashes; afterwards none of the
 // values stands where it must not: invariant 5. Each is found where it should be, or the test would prove nothing.
 func TestCanary(t *testing.T) {
+	t.Parallel()
 	c := newCanaries(*seed)
 	brp := filepath.Join(t.TempDir(), "personen.csv")
 	if err := os.WriteFile(brp, c.people(), 0o600); err != nil {

@@ -16,6 +16,7 @@ import (
 // TestTwoGateways: one Redis, two gateways, each begun by init. A consent withdrawn through one is honoured by the other
 // at once. A gateway whose stream another process claims ends with an error.
 func TestTwoGateways(t *testing.T) {
+	t.Parallel()
 	population, brp := people(t)
 	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data")}
 	startRedis(t, w)

@@ -29,6 +29,7 @@ import (
 // moment it came. A history from the asker's side alone could not tell: an answer on facts that were true when it was
 // asked would pass, withdrawn or not.
 func TestHistories(t *testing.T) {
+	t.Parallel()
 	population, brp := people(t)
 	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data")}
 	startRedis(t, w)

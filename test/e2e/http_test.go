@@ -14,6 +14,7 @@ import (
 
 // TestHTTPEndToEnd: what an integrator's own client sees, without the schakel command in between.
 func TestHTTPEndToEnd(t *testing.T) {
+	t.Parallel()
 	population, brp := people(t)
 	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data")}
 	startBolt(t, w)

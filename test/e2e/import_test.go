@@ -158,6 +158,7 @@ func (i *importing) tries(t *testing.T) map[int]int {
 // TestImport: thousands of entries come into the register while workers ask about others. No request is decided twice, and
 // none is refused since the facts keep changing. A change of what is asked about shows that it would have been seen.
 func TestImport(t *testing.T) {
+	t.Parallel()
 	i := newImporting(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wait sync.WaitGroup

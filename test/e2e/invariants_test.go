@@ -25,6 +25,7 @@ import (
 // TestInvariantsEndToEnd asks many questions of a running deployment on Redis, as every kind of worker, and then holds
 // what the agencies saw, what the log says and what lies around against the invariants.
 func TestInvariantsEndToEnd(t *testing.T) {
+	t.Parallel()
 	population, brp := people(t)
 	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data")}
 	startRedis(t, w)

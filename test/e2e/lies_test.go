@@ -25,6 +25,7 @@ import (
 // lie leaves, what the others hold is given all the same, the fields of the liar stand in `unavailable` with its name, and
 // the event says so too. Nobody waits beyond the source timeout for a holder that never ends.
 func TestLyingSources(t *testing.T) {
+	t.Parallel()
 	population, brp := people(t)
 	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data"), hold: agencies.Config{Patience: 5 * time.Minute}}
 	w.adjust = func(config map[string]any) {

@@ -22,7 +22,10 @@ import (
 // The life of a policy by commands alone: over the socket of a running server, and to Redis with the key ring beside, as from
 // another machine. Two drafts on one base; a holder agrees on a machine of its own; what came in between is rebased or refused;
 // the way back, twice.
-func TestPolicyCommandsOnRedis(t *testing.T) { policyCommands(t, startRedis) }
+func TestPolicyCommandsOnRedis(t *testing.T) {
+	t.Parallel()
+	policyCommands(t, startRedis)
+}
 
 // TestPolicyCommandsOverTheSocket is the long form (-rounds): TestRevisionLife gives its commands over sockets too.
 func TestPolicyCommandsOverTheSocket(t *testing.T) {

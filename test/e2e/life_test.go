@@ -23,6 +23,7 @@ import (
 // both serve it from one point on. An altered bundle is refused: who serves goes on, who starts answers 503 and says why.
 // One officer stops everything; the way back is approved.
 func TestRevisionLife(t *testing.T) {
+	t.Parallel()
 	population, brp := people(t)
 	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data")}
 	startRedis(t, w)

@@ -12,6 +12,7 @@ import (
 // TestRedisKilled: Redis is killed and comes back while a gateway runs. The gateway goes on by itself, and every receipt
 // handed out before and after is in the log, once.
 func TestRedisKilled(t *testing.T) {
+	t.Parallel()
 	population, brp := people(t)
 	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data")}
 	startRedis(t, w)

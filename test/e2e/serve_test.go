@@ -34,6 +34,7 @@ func askArgs(v map[string]string, more ...string) []string {
 // TestServeTLS: the listener speaks TLS, a token is good only with the client certificate it is bound to, and the
 // corporation is reached over TLS with a client certificate from the configuration.
 func TestServeTLS(t *testing.T) {
+	t.Parallel()
 	population, brp := people(t)
 	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data")}
 	pki := newPKI(t, filepath.Join(t.TempDir(), "pki"))
@@ -199,6 +200,7 @@ func (w *world) variant(t testing.TB, change func(map[string]any)) string {
 
 // TestServeFinishes: what is in flight at SIGTERM is answered and recorded, and the end is recorded after it.
 func TestServeFinishes(t *testing.T) {
+	t.Parallel()
 	population, brp := people(t)
 	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data")}
 	startRedis(t, w)

@@ -18,6 +18,7 @@ import (
 // TestTampered: whoever can write the journal's file of a stopped server, and bends it, is found out: exit 1, and the
 // first fault names the stream and the entry.
 func TestTampered(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	d := startDemo(t, dir, "")
 	for _, i := range []int{0, 1, 2, 0} { // granted (kept), partly withheld, refused, granted (kept again)

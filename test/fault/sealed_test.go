@@ -88,14 +88,14 @@ func (d *deployment) sealed(t *testing.T, witness, kept string) uint64 {
 			Register   struct{ Entries uint64 }
 			Writers    []struct{ Entries uint64 }
 			Sealed     uint64
-			Checkpoint struct{ Size uint64 }
+			Checkpoint struct{ Size, Indexes uint64 }
 		}
 		_ = json.Unmarshal([]byte(out), &r)
 		total := r.Register.Entries
 		for _, s := range r.Writers {
 			total += s.Entries
 		}
-		if err == nil && r.OK && r.Sealed == total && r.Checkpoint.Size == total && total > 0 {
+		if err == nil && r.OK && r.Sealed == total && r.Checkpoint.Size == total+r.Checkpoint.Indexes && total > 0 {
 			data, err := os.ReadFile(filepath.Join(d.dir, "checkpoints", "checkpoint"))
 			if err == nil {
 				err = os.WriteFile(filepath.Join(kept, strconv.Itoa(len(files))), data, 0o600)
