@@ -91,6 +91,8 @@ type Study struct {
 // Config is what a Console is made of. Desk, Dir and either Personas or OIDC must be set.
 type Config struct {
 	Desk Desk
+	// Explorer explores policies, and remembers them for whoever has it too. A new one when nil.
+	Explorer *workbench.Explorer
 	// Dir is the folder that drafts are kept in until they are submitted. It is made.
 	Dir string
 	// PublicURL is what browsers call the console, scheme and host. Requests for another host are refused.
@@ -115,6 +117,7 @@ type Console struct {
 	provider  *provider
 	pages     *pages
 	drafts    *drafts
+	explorer  *workbench.Explorer
 	jobs      *jobs // on drafts, proposals and the matrix
 	questions *jobs // explanations: shorter, so they don't wait for those
 	handler   http.Handler
@@ -138,7 +141,10 @@ func New(c Config) (*Console, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	k := &Console{cfg: c, host: u.Host, sessions: newSessions(u.Scheme == "https"), jobs: newJobs(), questions: newJobs()}
+	if c.Explorer == nil {
+		c.Explorer = workbench.NewExplorer()
+	}
+	k := &Console{cfg: c, explorer: c.Explorer, host: u.Host, sessions: newSessions(u.Scheme == "https"), jobs: newJobs(), questions: newJobs()}
 	if c.OIDC != nil {
 		k.provider = &provider{cfg: *c.OIDC, redirect: u.Scheme + "://" + u.Host + "/callback"}
 	}

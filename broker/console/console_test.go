@@ -213,6 +213,35 @@ func TestCookie(t *testing.T) {
 	}
 }
 
+// TestSignOutStays: a request that was under way while somebody signed out does not bring the session back.
+func TestSignOutStays(t *testing.T) {
+	s := start(t, nil)
+	v := s.as("p1")
+	u, _ := url.Parse(s.URL)
+	cookies := v.client.Jar.Cookies(u)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	s.desk.gateways = func() { entered <- struct{}{}; <-leave }
+	done := make(chan int)
+	go func() {
+		resp, _ := v.get("/")
+		done <- resp.StatusCode
+	}()
+	<-entered
+	if resp, _ := v.send("/afmelden", nil); resp.StatusCode != http.StatusSeeOther {
+		t.Fatalf("sign out: %d", resp.StatusCode)
+	}
+	close(leave)
+	if code := <-done; code != http.StatusOK {
+		t.Fatalf("the request under way: %d", code)
+	}
+	s.desk.gateways = nil
+	old := s.visitor()
+	old.client.Jar.SetCookies(u, cookies)
+	if resp, _ := old.get("/"); resp.Header.Get("Location") != "/aanmelden" {
+		t.Errorf("the old session is alive: %d", resp.StatusCode)
+	}
+}
+
 // TestWayBack: after signing in one goes on where one wanted to be, and never to another site.
 func TestWayBack(t *testing.T) {
 	s := start(t, nil)

@@ -38,6 +38,7 @@ type desk struct {
 	wrong     error              // what working a proposal out again finds
 	decisions []console.Decision // of the log; the first has id answer(0), and so on
 	unlogged  error              // why a view can't be recorded
+	gateways  func()             // what happens meanwhile, where not nil
 }
 
 // answer is the id of the n-th recorded decision.
@@ -86,6 +87,9 @@ func (d *desk) Policy() register.Policy {
 	return p
 }
 func (d *desk) Gateways(context.Context) ([]console.Gateway, error) {
+	if d.gateways != nil {
+		d.gateways()
+	}
 	return []console.Gateway{{Name: "gw1", Serves: d.live()}}, nil
 }
 func (d *desk) Officer(ref register.OfficerRef) string { return string(ref) }

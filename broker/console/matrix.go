@@ -15,9 +15,9 @@ import (
 const askMatrix = "matrix"
 
 // matrixStep works out what a policy gives in every combination of facts.
-func matrixStep(files map[string][]byte) step {
+func (k *Console) matrixStep(files map[string][]byte) step {
 	return step{askMatrix, func(ctx context.Context, progress func(int, int)) (any, error) {
-		m, err := workbench.NewExplorer(workbench.ExplorerConfig{Progress: progress}).Matrix(ctx, files)
+		m, err := k.explorer.Telling(progress).Matrix(ctx, files)
 		return &m, err
 	}}
 }
@@ -163,7 +163,7 @@ func (k *Console) startMatrix(c *call) error {
 	if err != nil {
 		return err
 	}
-	k.jobs.start("matrix/"+string(r), true, []step{matrixStep(files)})
+	k.jobs.start("matrix/"+string(r), true, []step{k.matrixStep(files)})
 	c.redirect("/matrix")
 	return nil
 }

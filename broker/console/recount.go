@@ -43,7 +43,7 @@ func (k *Console) recountProposal(c *call) error {
 		{askVerify, func(ctx context.Context, progress func(int, int)) (any, error) {
 			return true, k.cfg.Desk.Verify(ctx, d.Number, progress)
 		}},
-		matrixStep(files),
+		k.matrixStep(files),
 	})
 	c.redirect(fmt.Sprintf("/voorstel/%d#nagerekend", d.Number))
 	return nil

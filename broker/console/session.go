@@ -9,10 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/alexedwards/scs/v2"
-	"github.com/alexedwards/scs/v2/memstore"
 	"github.com/gin-gonic/gin"
 )
 
@@ -28,25 +26,6 @@ const (
 
 // errSignIn sends a reader to sign in and back again.
 var errSignIn = errors.New("not signed in")
-
-// newSessions keeps sessions in memory: a restart signs everybody out, and no token rests on a disk.
-func newSessions(secure bool) *scs.SessionManager {
-	s := scs.New()
-	s.Store = memstore.New()
-	s.HashTokenInStore = true
-	s.Lifetime = 8 * time.Hour
-	s.IdleTimeout = 45 * time.Minute
-	s.Cookie.Name = "schakel-console"
-	if secure {
-		s.Cookie.Name = "__Host-schakel-console"
-	}
-	s.Cookie.Secure = secure
-	s.Cookie.HttpOnly = true
-	s.Cookie.Path = "/"
-	s.Cookie.SameSite = http.SameSiteLaxMode // Strict would lose the session on the way back from the provider
-	s.Cookie.Persist = false
-	return s
-}
 
 // call is one request on its way through.
 type call struct {

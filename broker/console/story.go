@@ -48,8 +48,6 @@ func (k *Console) story(base, draft broker.Revision) *story {
 
 // steps is the work: every question, the quick ones first.
 func (k *Console) steps(base, files map[string][]byte) []step {
-	var tell func(int, int)
-	explorer := workbench.NewExplorer(workbench.ExplorerConfig{Progress: func(done, of int) { tell(done, of) }})
 	return []step{
 		{askCheck, func(context.Context, func(int, int)) (any, error) { r := workbench.Check(files); return &r, nil }},
 		{askTests, func(ctx context.Context, _ func(int, int)) (any, error) {
@@ -57,18 +55,15 @@ func (k *Console) steps(base, files map[string][]byte) []step {
 			return &r, err
 		}},
 		{askDiffer, func(ctx context.Context, progress func(int, int)) (any, error) {
-			tell = progress
-			r, err := explorer.Difference(ctx, base, files)
+			r, err := k.explorer.Telling(progress).Difference(ctx, base, files)
 			return &r, err
 		}},
 		{askGuards, func(ctx context.Context, progress func(int, int)) (any, error) {
-			tell = progress
-			r, err := explorer.Guardrails(ctx, files)
+			r, err := k.explorer.Telling(progress).Guardrails(ctx, files)
 			return &r, err
 		}},
 		{askMatrix, func(ctx context.Context, progress func(int, int)) (any, error) {
-			tell = progress
-			r, err := explorer.Matrix(ctx, files)
+			r, err := k.explorer.Telling(progress).Matrix(ctx, files)
 			return &r, err
 		}},
 		{askImpact, func(ctx context.Context, progress func(int, int)) (any, error) {

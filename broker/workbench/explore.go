@@ -21,13 +21,6 @@ import (
 	"github.com/schakel/schakel/policies"
 )
 
-// ExplorerConfig is what an Explorer is made of. The zero value works.
-type ExplorerConfig struct {
-	// Progress, where set, hears how many parts of the work are done, of how many. It is called from one goroutine at a
-	// time and must not block.
-	Progress func(done, of int)
-}
-
 // Explorer finds what policies give in every combination of facts there can be: exactly, without sampling.
 //
 // It evaluates a policy on a part of all queries at once. Whatever the evaluation looks at that is not the same all
@@ -38,7 +31,11 @@ type ExplorerConfig struct {
 // It remembers the last policies it explored. Its methods may be called concurrently.
 type Explorer struct {
 	progress func(done, of int)
+	memory   *memory
+}
 
+// memory is the explored policies that were used last, the oldest first.
+type memory struct {
 	mu   sync.Mutex
 	kept []*explored
 }
@@ -47,11 +44,36 @@ type Explorer struct {
 const keptPolicies = 4
 
 // NewExplorer makes an Explorer that has explored nothing yet.
-func NewExplorer(c ExplorerConfig) *Explorer {
-	if c.Progress == nil {
-		c.Progress = func(int, int) {}
+func NewExplorer() *Explorer {
+	return &Explorer{progress: func(int, int) {}, memory: &memory{}}
+}
+
+// Telling gives an Explorer that shares the memory of this one, and tells how many parts of its work are done, of how many.
+// progress is called from one goroutine at a time and must not block.
+func (x *Explorer) Telling(progress func(done, of int)) *Explorer {
+	return &Explorer{progress: progress, memory: x.memory}
+}
+
+// find gives a policy as it was explored in a space, or nil.
+func (m *memory) find(revision broker.Revision, space string) *explored {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.IndexFunc(m.kept, func(e *explored) bool { return e.revision == revision && e.space.key() == space })
+	if i < 0 {
+		return nil
 	}
-	return &Explorer{progress: c.Progress}
+	e := m.kept[i]
+	m.kept = append(slices.Delete(m.kept, i, i+1), e)
+	return e
+}
+
+func (m *memory) keep(e *explored) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kept = append(m.kept, e)
+	if len(m.kept) > keptPolicies {
+		m.kept = slices.Delete(m.kept, 0, 1)
+	}
 }
 
 // The documents that are explored: what is given of one field, and which rules about rules that breaks.
@@ -127,14 +149,9 @@ func compile(files map[string][]byte) (*program, error) {
 
 // explore explores a policy in a space, or remembers it.
 func (x *Explorer) explore(ctx context.Context, revision broker.Revision, p *program, s *space) (*explored, error) {
-	key := s.key()
-	x.mu.Lock()
-	i := slices.IndexFunc(x.kept, func(e *explored) bool { return e.revision == revision && e.space.key() == key })
-	if i >= 0 {
-		defer x.mu.Unlock()
-		return x.kept[i], nil
+	if e := x.memory.find(revision, s.key()); e != nil {
+		return e, nil
 	}
-	x.mu.Unlock()
 	e := &explored{revision: revision, space: s, catalog: p.source.Catalog, program: p}
 	roles, purposes := len(s.dims[dimRole].values), len(s.dims[dimPurpose].values)
 	var known, unknown []int
@@ -189,12 +206,7 @@ func (x *Explorer) explore(ctx context.Context, revision broker.Revision, p *pro
 		}
 		return slices.Compare(a.box, b.box)
 	})
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.kept = append(x.kept, e)
-	if len(x.kept) > keptPolicies {
-		x.kept = x.kept[1:]
-	}
+	x.memory.keep(e)
 	return e, nil
 }
 

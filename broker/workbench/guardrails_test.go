@@ -11,7 +11,7 @@ import (
 
 // Each guardrail is broken by a draft that a policy author could write, and shows a query that gets what it forbids.
 func TestGuardrails(t *testing.T) {
-	x := workbench.NewExplorer(workbench.ExplorerConfig{})
+	x := workbench.NewExplorer()
 	const noRow = "package schakel.law.ggz\n"
 	row := func(give, basis, conditions string) string {
 		return noRow + "\nrows contains {\"give\": \"" + give + "\", \"basis\": \"" + basis + "\", \"mandate\": \"none\"} if {\n\t" + conditions + "\n}\n"

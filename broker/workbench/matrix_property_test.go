@@ -103,7 +103,7 @@ func TestMatrixOfMadeUpPolicies(t *testing.T) {
 		t.Log(rules)
 		files := maps.Clone(base)
 		files["schakel/grants.rego"] = []byte(rules)
-		m, err := workbench.NewExplorer(workbench.ExplorerConfig{}).Matrix(context.Background(), files)
+		m, err := workbench.NewExplorer().Matrix(context.Background(), files)
 		if err != nil {
 			t.Fatal(err)
 		}

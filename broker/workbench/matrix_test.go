@@ -81,7 +81,7 @@ func TestExploreRefuses(t *testing.T) {
 		"other way to give": {"schakel/answer.rego", "	given\n", "	not given\n", "found"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := workbench.NewExplorer(workbench.ExplorerConfig{}).Matrix(context.Background(), replace(t, fewer(t), tt.file, tt.old, tt.new))
+			_, err := workbench.NewExplorer().Matrix(context.Background(), replace(t, fewer(t), tt.file, tt.old, tt.new))
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("got %v", err)
 			}
@@ -94,7 +94,7 @@ func TestMatrixFaults(t *testing.T) {
 	files := replace(t, fewer(t), "schakel/law/jeugd.rego", `{"give": "contact", "basis"`, `{"give": "exact-with-special", "basis"`)
 	files = replace(t, files, "schakel/law/ggz.rego", "rows contains {\"give\": \"exact-on-consent\", \"basis\": \"avg-9-2a\", \"mandate\": \"none\"} if {\n\tinput.role == \"ggz-behandelaar\"\n\tinput.purpose == \"behandeling-afstemmen\"\n\tinput.field.domain == \"contact\"",
 		"rows contains {\"give\": \"contact\", \"basis\": \"avg-9-2a\", \"mandate\": \"none\"} if {\n\tinput.role == \"jeugdbeschermer\"\n\tinput.purpose == \"ondertoezichtstelling\"\n\tinput.field.domain == \"ggz\"")
-	m, err := workbench.NewExplorer(workbench.ExplorerConfig{}).Matrix(context.Background(), files)
+	m, err := workbench.NewExplorer().Matrix(context.Background(), files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestMatrixFaults(t *testing.T) {
 
 // A policy without guardrails is not fine.
 func TestNoGuardrails(t *testing.T) {
-	files, x := fewer(t), workbench.NewExplorer(workbench.ExplorerConfig{})
+	files, x := fewer(t), workbench.NewExplorer()
 	if r, err := x.Guardrails(context.Background(), files); err != nil || !r.OK() {
 		t.Errorf("got %s, %v", r.Text(), err)
 	}

@@ -98,7 +98,7 @@ func (c *consoleConfig) site(ctx context.Context) (*consoleSite, error) {
 
 // serveConsole runs the console until the server stops.
 func (s *server) serveConsole(site *consoleSite) error {
-	k, err := console.New(console.Config{Desk: &consoleDesk{desk: s.desk, writer: s.writer, append: appender(s.writer), dir: s.cfg.dir}, Dir: filepath.Join(s.cfg.dir, draftsFolder),
+	k, err := console.New(console.Config{Desk: &consoleDesk{desk: s.desk, writer: s.writer, append: appender(s.writer), dir: s.cfg.dir}, Explorer: s.desk.explorer, Dir: filepath.Join(s.cfg.dir, draftsFolder),
 		PublicURL: site.url, Personas: site.personas, OIDC: site.oidc, TLS: site.tls, Log: s.cfg.log})
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ import (
 	"github.com/schakel/schakel/broker/journal/socket"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/seal"
+	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/keys"
 )
 
@@ -170,7 +171,8 @@ type desk struct {
 	decider  *decide.Decider
 	catalog  atomic.Pointer[broker.Catalog] // of the revision in force; before there is one, of the shipped policy
 	unready  error                          // why the revision in force could not be loaded when it was opened
-	proved   sync.Map                       // drafts that verifyProposal found true
+	explorer *workbench.Explorer
+	proved   sync.Map // drafts that verifyProposal found true
 }
 
 func (w *where) openDesk(ctx context.Context, readOnly bool) (*desk, error) {
@@ -193,7 +195,7 @@ func (w *where) openDesk(ctx context.Context, readOnly bool) (*desk, error) {
 // newDesk reads the register and loads the policy revision in force. Where that can't be loaded, unready says why: a
 // gateway then answers 503, and a command that needs it ends.
 func newDesk(ctx context.Context, store journal.Store, ring *keys.Ring) (*desk, error) {
-	d := &desk{store: store, ring: ring, vault: keys.NewVault(store, ring), decider: decide.New(decide.Config{})}
+	d := &desk{store: store, ring: ring, vault: keys.NewVault(store, ring), decider: decide.New(decide.Config{}), explorer: workbench.NewExplorer()}
 	var err error
 	d.register, err = register.Open(ctx, register.Config{
 		Store: store, Vault: d.vault, Touch: ring.Touch, VerifyAgreement: verifyAgreement, VerifyStep: seal.VerifyPolicyStep, Catalog: d.catalog.Load,

@@ -23,7 +23,7 @@ which conditions. --format avg30 gives the part of the register of processing (A
 			if err != nil {
 				return err
 			}
-			m, err := workbench.NewExplorer(workbench.ExplorerConfig{}).Matrix(c.Context(), files)
+			m, err := workbench.NewExplorer().Matrix(c.Context(), files)
 			if err != nil {
 				return err
 			}
@@ -65,7 +65,7 @@ force, or the one that ships with Schakel. Exit code 1 where something changes.`
 			if err != nil {
 				return err
 			}
-			d, err := workbench.NewExplorer(workbench.ExplorerConfig{}).Difference(c.Context(), live, draft)
+			d, err := workbench.NewExplorer().Difference(c.Context(), live, draft)
 			if err != nil {
 				return err
 			}
@@ -91,7 +91,7 @@ that is broken. Exit code 1 where one is broken or there are none.`,
 			if err != nil {
 				return err
 			}
-			r, err := workbench.NewExplorer(workbench.ExplorerConfig{}).Guardrails(c.Context(), files)
+			r, err := workbench.NewExplorer().Guardrails(c.Context(), files)
 			if err != nil {
 				return err
 			}

@@ -81,7 +81,7 @@ func look(ctx context.Context, in studied) (study, error) {
 	if s.Tests.Mutation = &mutation; !mutation.OK() {
 		block("no test notices when %d conditions are turned round; `schakel policy test FOLDER` shows them", len(mutation.Survived))
 	}
-	c, err := compare(ctx, workbench.NewExplorer(workbench.ExplorerConfig{}), in.base, in.draft, in.progress)
+	c, err := compare(ctx, workbench.NewExplorer(), in.base, in.draft, in.progress)
 	if err != nil {
 		return s, err
 	}

@@ -53,7 +53,7 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 	if !tests.OK() {
 		return errors.New("it does not pass `schakel policy test`, whatever its reports say; have it mended and submitted again")
 	}
-	c, err := compare(ctx, workbench.NewExplorer(workbench.ExplorerConfig{Progress: progress}), base, files, func(string) {})
+	c, err := compare(ctx, d.explorer.Telling(progress), base, files, func(string) {})
 	if err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ func TestBundlesAreVerified(t *testing.T) {
 			if _, err := d.signedFiles(t.Context(), r); err == nil || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("got %v, want …%s…", err, tt.says)
 			}
-			fresh := &desk{store: other, ring: ring, register: d.register, decider: decide.New(decide.Config{})}
+			fresh := &desk{store: other, ring: ring, register: d.register, decider: decide.New(decide.Config{}), explorer: workbench.NewExplorer()}
 			if err := fresh.compile(t.Context(), r); err == nil {
 				t.Error("it was loaded")
 			}
