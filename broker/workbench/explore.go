@@ -45,12 +45,15 @@ const keptPolicies = 4
 
 // NewExplorer makes an Explorer that has explored nothing yet.
 func NewExplorer() *Explorer {
-	return &Explorer{progress: func(int, int) {}, memory: &memory{}}
+	return (&Explorer{memory: &memory{}}).Telling(nil)
 }
 
 // Telling gives an Explorer that shares the memory of this one, and tells how many parts of its work are done, of how many.
-// progress is called from one goroutine at a time and must not block.
+// progress is called from one goroutine at a time and must not block; where it is nil nobody is told.
 func (x *Explorer) Telling(progress func(done, of int)) *Explorer {
+	if progress == nil {
+		progress = func(int, int) {}
+	}
 	return &Explorer{progress: progress, memory: x.memory}
 }
 

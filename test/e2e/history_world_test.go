@@ -10,10 +10,8 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker"
-	"github.com/schakel/schakel/broker/decide"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/seal"
-	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/policies"
 )
 
@@ -79,28 +77,7 @@ func (h *histories) policies(t *testing.T) {
 	if h.policy[0] == h.policy[1] {
 		t.Fatal("the second policy is the first")
 	}
-	signer, err := h.w.openRing(t).Signer(keys.Approvals)
-	if err != nil {
-		t.Fatal(err)
-	}
-	content, err := decide.BundleContent(files)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signature, err := seal.SignBundle(signer, content)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if files, err = decide.WithSignature(files, signature); err != nil {
-		t.Fatal(err)
-	}
-	bundle, err := policies.Bundle(files)
-	if err == nil {
-		err = h.admins[0].store.PutBlob(t.Context(), string(h.policy[1]), bundle)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	h.admins[0].keepBundle(t, h.w.openRing(t), files)
 }
 
 func (h *histories) do(t *testing.T, c ...register.Command) {

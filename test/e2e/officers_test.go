@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/decide"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/seal"
 	"github.com/schakel/schakel/keys"
+	"github.com/schakel/schakel/policies"
 )
 
 // officers are two who bring a revision to life the way it goes: one writes, the other approves.
@@ -59,4 +61,32 @@ func (o *officers) activate(t testing.TB, revision broker.Revision) []register.C
 	}
 	return []register.Command{draft, register.CheckPolicy{Draft: draft.Draft, Revision: revision, Base: p.Live, Reports: reports},
 		approve, register.ActivatePolicy{Draft: draft.Draft, Revision: revision, Base: p.Live}}
+}
+
+// keepBundle signs the files of a policy as a bundle, and puts it where gateways look for it.
+func (r *registrar) keepBundle(t testing.TB, ring *keys.Ring, files map[string][]byte) {
+	t.Helper()
+	revision := policies.Revision(files)
+	signer, err := ring.Signer(keys.Approvals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := decide.BundleContent(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := seal.SignBundle(signer, content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files, err = decide.WithSignature(files, signature); err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := policies.Bundle(files)
+	if err == nil {
+		err = r.store.PutBlob(t.Context(), string(revision), bundle)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
