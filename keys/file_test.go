@@ -377,3 +377,21 @@ func TestEncryptionKeys(t *testing.T) {
 		}
 	}
 }
+
+// A process that has the ring in memory wraps nothing under a generation that another has superseded, and so will destroy.
+func TestWrapLooksAtTheFile(t *testing.T) {
+	cfg := onDisk(t)
+	mine := create(t, cfg)
+	other := load(t, cfg)
+	fresh, err := other.Supersede(mine.Generations()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped, err := mine.Wrap(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if by, err := keys.WrappedBy(wrapped); err != nil || by != fresh {
+		t.Errorf("wrapped by %s, %v; want %s", by, err, fresh)
+	}
+}

@@ -130,6 +130,9 @@ func Load(cfg Config) (*Ring, error) {
 	return r, nil
 }
 
+// Serial counts the changes of the ring.
+func (r *Ring) Serial() uint64 { return r.now.Load().Serial }
+
 // Reload takes up the file if it changed since it was last read. On an error the ring in use stays.
 func (r *Ring) Reload() error {
 	r.mu.Lock()

@@ -102,9 +102,25 @@ func (r *Ring) Generations() []string {
 	return out
 }
 
-// Supersede makes a fresh key-encryption key for the quarter of a generation. Erasure is: delete the wrapped key,
-// Supersede, wait until every gateway has taken up the ring (the interval of Watch) and wraps no new key under the old
-// generation, Rewrap the surviving keys of the old generation, Destroy it.
+// Superseded lists the generations that no key is wrapped under any more: another of their quarter took their place, and they
+// wait to be destroyed.
+func (r *Ring) Superseded() []string {
+	var out []string
+	c := r.now.Load().content
+	for _, g := range c.Generations {
+		if c.newest(quarterOf(g.ID)) != g.ID {
+			out = append(out, g.ID)
+		}
+	}
+	return out
+}
+
+// Destroyed lists the generations that were destroyed, in that order.
+func (r *Ring) Destroyed() []string { return slices.Clone(r.now.Load().Destroyed) }
+
+// Supersede makes a fresh key-encryption key for the quarter of a generation. Erasure is: Supersede, delete the wrapped key,
+// wait until what others wrapped before is in the store, Rewrap the surviving keys of the old generation, Destroy it
+// (broker/audit/retention).
 func (r *Ring) Supersede(generation string) (string, error) {
 	var id string
 	err := r.edit(func(c *content) error {
@@ -141,8 +157,10 @@ func (r *Ring) Destroy(generation string) error {
 	return nil
 }
 
-// Wrap encrypts a data key under the generation of now.
+// Wrap encrypts a data key under the generation of now, as the file has it: one that another process superseded must get no
+// new keys. While the file can't be read the ring in use serves (see Watch).
 func (r *Ring) Wrap(key []byte) ([]byte, error) {
+	_ = r.Reload()
 	generation, err := r.Generation(r.cfg.Now())
 	if err != nil {
 		return nil, err

@@ -22,8 +22,9 @@ type Vault struct {
 	store KeyStore
 	ring  Wrapper
 
-	mu    sync.Mutex
-	cache map[string][]byte
+	mu     sync.Mutex
+	cache  map[string][]byte
+	serial uint64 // of the ring, when cache was begun
 }
 
 // KeyStore keeps wrapped data keys by id (journal.Store does).
@@ -38,6 +39,8 @@ type Wrapper interface {
 	Unwrap(wrapped []byte) ([]byte, error)
 	SealRef(id string) ([]byte, error)
 	OpenRef(ref []byte) (string, error)
+	// Serial rises with every change of the ring. Data keys in memory are forgotten then: one may have been erased.
+	Serial() uint64
 }
 
 // Part is an encrypted part. Ref names its data key, itself encrypted with a fresh nonce, so that two parts under one
@@ -83,11 +86,12 @@ func (v *Vault) SealAll(ctx context.Context, plains []Plain) ([]Part, error) {
 	for i, p := range plains {
 		ids[i] = p.KeyID
 	}
+	serial := v.ring.Serial()
 	found, err := v.dataKeys(ctx, ids, true)
 	if err != nil {
 		return nil, fmt.Errorf("seal parts: %w", err)
 	}
-	v.remember(found)
+	v.remember(found, serial)
 	parts := make([]Part, len(plains))
 	for i, p := range plains {
 		if parts[i], err = v.seal(found[p.KeyID], p); err != nil {
@@ -135,12 +139,13 @@ func (v *Vault) OpenAll(ctx context.Context, parts []Part, plains []Plain) error
 			ids = append(ids, plains[i].KeyID)
 		}
 	}
+	serial := v.ring.Serial()
 	found, err := v.dataKeys(ctx, ids, false)
 	if err != nil {
 		return fmt.Errorf("open parts: %w", err)
 	}
 	if len(found) == 1 {
-		v.remember(found)
+		v.remember(found, serial)
 	}
 	for i, p := range parts {
 		to := &plains[i]
@@ -238,6 +243,7 @@ func (v *Vault) dataKeys(ctx context.Context, ids []string, create bool) (map[st
 	found := make(map[string]dataKey, len(ids))
 	var unknown []string
 	v.mu.Lock()
+	v.renew()
 	for _, id := range ids {
 		if _, there := found[id]; there {
 			continue
@@ -283,9 +289,21 @@ func (v *Vault) create(ctx context.Context, ids []string) ([][]byte, error) {
 	return v.store.PutKeys(ctx, fresh)
 }
 
-func (v *Vault) remember(found map[string]dataKey) {
+// renew forgets everything where the ring has changed.
+func (v *Vault) renew() {
+	if serial := v.ring.Serial(); serial != v.serial {
+		clear(v.cache)
+		v.serial = serial
+	}
+}
+
+// remember keeps keys that were looked for when the ring had a serial; none where it has changed since.
+func (v *Vault) remember(found map[string]dataKey, serial uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.renew(); v.serial != serial {
+		return
+	}
 	for id, k := range found {
 		if k.err != nil {
 			continue

@@ -153,3 +153,43 @@ func TestVaultRace(t *testing.T) {
 		t.Errorf("opened after its key was deleted: %v", err)
 	}
 }
+
+// A key that was erased by another process is not used on from memory: the ring changes with every erasure.
+func TestVaultForgetsWithTheRing(t *testing.T) {
+	v, s := newTestVault(t)
+	old, err := v.Seal(t.Context(), "subject:x", "subject", []byte("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(s.keys, "subject:x")
+	ring := v.ring.(*Ring)
+	if text, _, err := v.Open(t.Context(), "subject", old); err != nil || string(text) != "one" {
+		t.Fatalf("it was not in memory: %q, %v", text, err)
+	}
+	generation := ring.Generations()[0]
+	if _, err := ring.Supersede(generation); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := v.Open(t.Context(), "subject", old); !errors.Is(err, ErrErased) {
+		t.Errorf("after the ring changed: %v", err)
+	}
+	fresh, err := v.Seal(t.Context(), "subject:x", "subject", []byte("two"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if by, err := WrappedBy(s.keys["subject:x"]); err != nil || by == generation {
+		t.Errorf("a new key is wrapped by %s, %v", by, err)
+	}
+	if text, _, err := v.Open(t.Context(), "subject", fresh); err != nil || string(text) != "two" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if got := ring.Superseded(); len(got) != 1 || got[0] != generation {
+		t.Errorf("superseded: %v", got)
+	}
+	if err := ring.Destroy(generation); err != nil {
+		t.Fatal(err)
+	}
+	if got := ring.Destroyed(); len(got) != 1 || got[0] != generation || len(ring.Superseded()) != 0 {
+		t.Errorf("destroyed: %v, superseded: %v", got, ring.Superseded())
+	}
+}

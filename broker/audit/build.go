@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/schakel/schakel/broker"
@@ -19,13 +20,27 @@ const (
 	contextSubject = "subject"
 )
 
-// StaffKey names the data key of the staff parts of a month (UTC).
-func StaffKey(month string) string { return "staff:" + month }
+const (
+	staffKeys   = "staff:"
+	subjectKeys = "subject:"
+)
 
-func staffKey(t time.Time) string { return StaffKey(t.UTC().Format("2006-01")) }
+// staffKey names the data key of the staff parts of a month (UTC).
+func staffKey(t time.Time) string { return staffKeys + t.UTC().Format("2006-01") }
 
-// SubjectKey names the data key of one data subject's parts.
-func SubjectKey(pseudonym string) string { return "subject:" + pseudonym }
+// SubjectKey names the data key of one data subject's parts of a quarter (UTC): what was recorded of somebody years ago can be
+// erased while what is recorded of them now stays.
+func SubjectKey(pseudonym string, at time.Time) string {
+	at = at.UTC()
+	return fmt.Sprintf("%s%s/%04dQ%d", subjectKeys, pseudonym, at.Year(), (int(at.Month())+2)/3)
+}
+
+// pseudonymOf gives whose data key it is; not ok where it is none of a data subject.
+func pseudonymOf(keyID string) (pseudonym string, ok bool) {
+	rest, ok := strings.CutPrefix(keyID, subjectKeys)
+	pseudonym, _, _ = strings.Cut(rest, "/") // older events have one key for a data subject, without a quarter
+	return pseudonym, ok
+}
 
 // subjectPlain is what a subject part holds. The BSN itself is never written (broker.SubjectPart leaves it out).
 type subjectPlain struct {
@@ -55,7 +70,7 @@ func (w *Writer) disclosure(ctx context.Context, e broker.Event) (*item, error) 
 		if err != nil {
 			return nil, unavailable(codeJournal, err)
 		}
-		plains = append(plains, keys.Plain{KeyID: SubjectKey(p.Pseudonym), Context: contextSubject, Text: text})
+		plains = append(plains, keys.Plain{KeyID: SubjectKey(p.Pseudonym, w.cfg.Now()), Context: contextSubject, Text: text})
 	}
 	parts, err := w.seal(ctx, plains)
 	if err != nil {

@@ -25,6 +25,7 @@ type fakeStore struct {
 	journal.Snapshots // audit has nothing to do with them
 	journal.Notebook  // nor with these
 	journal.Leases
+	journal.Inventory
 
 	t testing.TB
 
@@ -248,10 +249,12 @@ func (s *fakeStore) Keys(_ context.Context, ids []string) ([][]byte, error) {
 	return there, nil
 }
 
-func (s *fakeStore) DeleteKey(_ context.Context, id string) error {
+func (s *fakeStore) DeleteKeys(_ context.Context, ids []string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.keys, id)
+	for _, id := range ids {
+		delete(s.keys, id)
+	}
 	return nil
 }
 
@@ -344,6 +347,7 @@ func newRing() plainRing {
 	return plainRing{aead}
 }
 
+func (r plainRing) Serial() uint64                    { return 1 }
 func (r plainRing) Wrap(k []byte) ([]byte, error)     { return r.aead.Seal(nil, nil, k, nil), nil }
 func (r plainRing) Unwrap(k []byte) ([]byte, error)   { return r.aead.Open(nil, nil, k, nil) }
 func (r plainRing) SealRef(id string) ([]byte, error) { return r.Wrap([]byte(id)) }

@@ -181,7 +181,7 @@ func (c LogConfig) open(ctx context.Context, e Event, hash broker.Hash) (LogEven
 	}
 	for _, p := range plains {
 		var plain subjectPlain
-		s := LogSubject{State: c.read(p, &plain, func(key string) bool { return key == SubjectKey(plain.Pseudonym) })}
+		s := LogSubject{State: c.read(p, &plain, func(key string) bool { return ownSubjectKey(key, plain.Pseudonym, e.Time) })}
 		if s.State == "" {
 			s.Pseudonym, s.Part = plain.Pseudonym, &plain.SubjectPart
 		}
@@ -194,6 +194,11 @@ func (c LogConfig) open(ctx context.Context, e Event, hash broker.Hash) (LogEven
 // its time.
 func ownStaffKey(key string, at time.Time) bool {
 	return key == staffKey(at) || key == staffKey(at.Add(-time.Hour))
+}
+
+// ownSubjectKey tells the same of a data subject's part.
+func ownSubjectKey(key, pseudonym string, at time.Time) bool {
+	return key == SubjectKey(pseudonym, at) || key == SubjectKey(pseudonym, at.Add(-time.Hour)) || key == subjectKeys+pseudonym
 }
 
 // read reads a decrypted part into v and checks that it was under the key it should be under.

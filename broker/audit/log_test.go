@@ -111,7 +111,7 @@ func TestLogTellsWhyAPartIsNotShown(t *testing.T) {
 	if e.Staff != nil || e.StaffState != PartClosed || e.Subjects[0].State != PartClosed {
 		t.Errorf("without a vault: %+v", e)
 	}
-	if err := s.DeleteKey(t.Context(), SubjectKey(c.Pseudonym("999990019"))); err != nil {
+	if err := s.DeleteKeys(t.Context(), []string{SubjectKey(c.Pseudonym("999990019"), testTime)}); err != nil {
 		t.Fatal(err)
 	}
 	fresh := newVault(s)
@@ -152,7 +152,7 @@ func TestPartUnderAnothersKeyIsDamaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parts, err := w.seal(t.Context(), []keys.Plain{{KeyID: SubjectKey("somebody else"), Context: contextSubject, Text: text}})
+	parts, err := w.seal(t.Context(), []keys.Plain{{KeyID: SubjectKey("somebody else", testTime), Context: contextSubject, Text: text}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,6 +163,43 @@ func TestPartUnderAnothersKeyIsDamaged(t *testing.T) {
 	}.Encode()))
 	if err != nil || out.Subjects[0].State != PartDamaged {
 		t.Errorf("%+v %v", out, err)
+	}
+}
+
+// TestSubjectKeys: a part is under the key of its data subject and quarter, or, of an event of before there were quarters, of its
+// data subject.
+func TestSubjectKeys(t *testing.T) {
+	newYear := time.Date(2027, 1, 1, 0, 30, 0, 0, time.UTC)
+	for _, c := range []struct {
+		key  string
+		at   time.Time
+		want bool
+	}{
+		{"subject:1.me/2026Q4", testTime, true},
+		{"subject:1.me", testTime, true},
+		{"subject:1.me/2026Q3", testTime, false},
+		{"subject:1.me/2027Q1", testTime, false},
+		{"subject:1.you/2026Q4", testTime, false},
+		{"subject:1.you", testTime, false},
+		{"subject:1.me/2026Q4", newYear, true}, // encrypted a moment before the event got its time
+		{"subject:1.me/2027Q1", newYear, true},
+	} {
+		if got := ownSubjectKey(c.key, "1.me", c.at); got != c.want {
+			t.Errorf("%s at %s: %t", c.key, c.at, got)
+		}
+	}
+	for key, want := range map[string]string{"subject:1.me/2026Q4": "1.me", "subject:1.me": "1.me", "staff:2026-11": "", "case:1.me": ""} {
+		if got, ok := pseudonymOf(key); ok != (want != "") || (ok && got != want) {
+			t.Errorf("%s is of %q, %t", key, got, ok)
+		}
+	}
+	for key, ended := range map[string]bool{
+		"subject:1.me/2026Q4": false, "subject:1.me/2027Q1": false, "staff:2026-12": false, "staff:2027-01": false, // 00:30 of the first day
+		"subject:1.me/2026Q3": true, "staff:2026-11": true, "subject:1.me": true, "case:x": true,
+	} {
+		if got := PeriodEnded(key, newYear); got != ended {
+			t.Errorf("the period of %s is over: %t", key, got)
+		}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/schakel/schakel/broker"
@@ -117,7 +116,7 @@ func (c MentionsConfig) look(writer string, entry journal.Entry) *Mention {
 	asked := c.Of == nil
 	for _, part := range e.Subjects {
 		key, err := c.KeyOf(part.Ref)
-		pseudonym, own := strings.CutPrefix(key, SubjectKey(""))
+		pseudonym, own := pseudonymOf(key)
 		if err != nil || !own {
 			m.Damaged = true
 			continue
@@ -153,7 +152,7 @@ func (m Mention) Open(ctx context.Context, vault Opener, pseudonym string) (Subj
 	if out.StaffState = read.read(plains[0], &staff, func(key string) bool { return ownStaffKey(key, m.Time) }); out.StaffState == "" {
 		out.Staff = &staff
 	}
-	own := func(key string) bool { return key == SubjectKey(pseudonym) && plain.Pseudonym == pseudonym }
+	own := func(key string) bool { return ownSubjectKey(key, pseudonym, m.Time) && plain.Pseudonym == pseudonym }
 	if out.State = read.read(plains[1], &plain, own); out.State == "" {
 		out.Part = &plain.SubjectPart
 	}

@@ -93,7 +93,7 @@ func TestMentionsNameWhatTheyCantRead(t *testing.T) {
 	}
 	mustClose(t, w)
 	me := c.Pseudonym("999990019")
-	if err := s.DeleteKey(t.Context(), SubjectKey(me)); err != nil {
+	if err := s.DeleteKeys(t.Context(), []string{SubjectKey(me, testTime)}); err != nil {
 		t.Fatal(err)
 	}
 	stream := s.streams[journal.Audit("gw")]
@@ -126,7 +126,7 @@ func TestPartOfAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	parts, err := w.seal(t.Context(), []keys.Plain{{KeyID: staffKey(testTime), Context: contextStaff, Text: []byte(`{}`)},
-		{KeyID: SubjectKey("somebody else"), Context: contextSubject, Text: text}})
+		{KeyID: SubjectKey("somebody else", testTime), Context: contextSubject, Text: text}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -170,9 +170,10 @@ type Store interface {
 	PutKeys(ctx context.Context, keys []WrappedKey) ([][]byte, error)
 	// Keys gives the wrapped keys of these ids, in order; nil for one that is absent.
 	Keys(ctx context.Context, ids []string) ([][]byte, error)
-	// DeleteKey forgets a key; no error where there is none.
-	DeleteKey(ctx context.Context, id string) error
+	// DeleteKeys forgets keys; no error where there is none. It is durable when it returns.
+	DeleteKeys(ctx context.Context, ids []string) error
 
+	Inventory
 	Snapshots
 	Notebook
 	Leases

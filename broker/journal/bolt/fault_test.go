@@ -228,7 +228,7 @@ func TestReadOnly(t *testing.T) {
 	_, put := r.PutKeys(t.Context(), []journal.WrappedKey{{ID: "k2", Wrapped: []byte("v")}})
 	for call, err := range map[string]error{
 		"append": appended, "put key": put, "init": r.Init(t.Context(), genesis),
-		"put blob": r.PutBlob(t.Context(), "b", nil), "delete key": r.DeleteKey(t.Context(), "k"),
+		"put blob": r.PutBlob(t.Context(), "b", nil), "delete key": r.DeleteKeys(t.Context(), []string{"k"}), "swap key": r.SwapKeys(t.Context(), []journal.KeySwap{{ID: "k", Old: []byte("v")}}),
 	} {
 		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "reading only") {
 			t.Errorf("%s on a file opened for reading: %v", call, err)

@@ -138,7 +138,7 @@ func testContext(t *testing.T, b Backend) {
 	_, put := s.PutKeys(ctx, []journal.WrappedKey{{ID: "x", Wrapped: []byte("k")}})
 	for name, err := range map[string]error{
 		"append": appended, "head": head, "read": read, "writers": writers, "blob": blob, "keys": keys, "put keys": put,
-		"put blob": s.PutBlob(ctx, "x", []byte("b")), "delete key": s.DeleteKey(ctx, "x"), "check": s.Check(ctx),
+		"put blob": s.PutBlob(ctx, "x", []byte("b")), "delete key": s.DeleteKeys(ctx, []string{"x"}), "swap key": s.SwapKeys(ctx, []journal.KeySwap{{ID: "x"}}), "check": s.Check(ctx),
 	} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s with an ended context: %v", name, err)

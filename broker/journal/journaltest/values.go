@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/schakel/schakel/broker/journal"
@@ -52,7 +53,7 @@ func testKeys(t *testing.T, b Backend) {
 	if got := key(t, s, "k"); got != nil {
 		t.Fatalf("key %q in a new store", got)
 	}
-	if err := s.DeleteKey(t.Context(), "k"); err != nil {
+	if err := s.DeleteKeys(t.Context(), []string{"k", "none"}); err != nil {
 		t.Fatal(err)
 	}
 	put := func(wrapped, want []byte) {
@@ -68,7 +69,7 @@ func testKeys(t *testing.T, b Backend) {
 	first, second := []byte("\x00\xfffirst"), []byte("second")
 	put(first, first)
 	put(second, first) // the one that is there stays
-	if err := s.DeleteKey(t.Context(), "k"); err != nil {
+	if err := s.DeleteKeys(t.Context(), []string{"k", "none"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := key(t, s, "k"); got != nil {
@@ -125,6 +126,105 @@ func testManyKeys(t *testing.T, b Backend) {
 	}
 }
 
+// testSwapKeys: a key is swapped where it is what the caller knows, so that neither a newer one is lost nor a deleted one comes
+// back.
+func testSwapKeys(t *testing.T, b Backend) {
+	s := fresh(t, b)
+	old, fresh, other := []byte("\x00\xffold"), []byte("new\x00"), []byte("other")
+	for id, v := range map[string][]byte{"a": old, "b": other, "c": old} {
+		if _, err := s.PutKeys(t.Context(), []journal.WrappedKey{{ID: id, Wrapped: v}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.DeleteKeys(t.Context(), []string{"c"}); err != nil {
+		t.Fatal(err)
+	}
+	swaps := []journal.KeySwap{{ID: "a", Old: old, New: fresh}, {ID: "b", Old: old, New: fresh}, {ID: "c", Old: old, New: fresh}, {ID: "none", New: fresh}}
+	for range 2 { // again it changes nothing
+		if err := s.SwapKeys(t.Context(), swaps); err != nil {
+			t.Fatal(err)
+		}
+		for id, want := range map[string][]byte{"a": fresh, "b": other, "c": nil, "none": nil} {
+			if got := key(t, s, id); !bytes.Equal(got, want) || (got == nil) != (want == nil) {
+				t.Fatalf("key %s is %q; want %q", id, got, want)
+			}
+		}
+	}
+	if err := s.SwapKeys(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteKeys(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// testScanKeys: every key that is there all the while comes, whatever is put, swapped and deleted meanwhile.
+func testScanKeys(t *testing.T, b Backend) {
+	s := fresh(t, b)
+	scan := func(each func(page int)) map[string]string {
+		got, from := map[string]string{}, ""
+		for page := 0; ; page++ {
+			keys, next, err := s.ScanKeys(t.Context(), from, 100)
+			if err != nil || page > 1000 {
+				t.Fatal(page, err)
+			}
+			for _, k := range keys {
+				got[k.ID] = string(k.Wrapped)
+			}
+			if from = next; from == "" {
+				return got
+			}
+			each(page)
+		}
+	}
+	if got := scan(func(int) {}); len(got) != 0 {
+		t.Fatalf("%d keys in a new store", len(got))
+	}
+	const n = 1500
+	var all []journal.WrappedKey
+	for i := range n {
+		all = append(all, journal.WrappedKey{ID: fmt.Sprintf("é%d", i), Wrapped: fmt.Appendf(nil, "%d:\x00\xff%0100d", i, i)})
+	}
+	if _, err := s.PutKeys(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	pages := 0
+	got := scan(func(page int) {
+		pages++
+		gone, more := all[page].ID, journal.WrappedKey{ID: fmt.Sprintf("new%d", page), Wrapped: []byte("x")}
+		if err := s.DeleteKeys(t.Context(), []string{gone}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.PutKeys(t.Context(), []journal.WrappedKey{more}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if pages < 3 {
+		t.Fatalf("%d keys in %d pages of about 100", n, pages+1)
+	}
+	for _, k := range all[pages:] {
+		if got[k.ID] != string(k.Wrapped) {
+			t.Fatalf("key %s came as %q", k.ID, got[k.ID])
+		}
+	}
+}
+
+func testBlobNames(t *testing.T, b Backend) {
+	s := fresh(t, b)
+	if got, err := s.BlobNames(t.Context()); err != nil || len(got) != 0 {
+		t.Fatalf("a new store has blobs %q, %v", got, err)
+	}
+	want := []string{"a/\x00b", "policy/1", "policy/2", "é \xff"}
+	for _, name := range []string{want[2], want[0], want[3], want[1]} {
+		if err := s.PutBlob(t.Context(), name, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := s.BlobNames(t.Context()); err != nil || !slices.Equal(got, want) {
+		t.Fatalf("blobs %q, %v; want %q", got, err, want)
+	}
+}
+
 // testReopen demands that whatever was acknowledged is there after a restart.
 func testReopen(t *testing.T, b Backend) {
 	if b.Reopen == nil {
@@ -143,7 +243,7 @@ func testReopen(t *testing.T, b Backend) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.DeleteKey(t.Context(), "deleted"); err != nil {
+	if err := s.DeleteKeys(t.Context(), []string{"deleted"}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

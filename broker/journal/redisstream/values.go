@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -25,9 +27,14 @@ for i = 1, #ARGV, 2 do
   there[#there + 1] = #key .. ':' .. key
 end
 return table.concat(there)`
-	deleteKeyLua = `
-redis.call('HDEL', KEYS[1], ARGV[1])
+	deleteKeysLua = `
+for i = 1, #ARGV do redis.call('HDEL', KEYS[1], ARGV[i]) end
 return 'deleted'`
+	swapKeysLua = `
+for i = 1, #ARGV, 3 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
+end
+return 'swapped'`
 )
 
 // PutBlob implements journal.Store.
@@ -52,6 +59,19 @@ func (s *Store) Blob(ctx context.Context, name string) ([]byte, error) {
 		return nil, fmt.Errorf("read blob: %w", err)
 	}
 	return data, nil
+}
+
+// BlobNames implements journal.Store.
+func (s *Store) BlobNames(ctx context.Context) ([]string, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	names, err := s.rdb.HKeys(ctx, s.keys.blobs).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list blobs: %w", err)
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // PutKeys implements journal.Store.
@@ -95,13 +115,53 @@ func (s *Store) Keys(ctx context.Context, ids []string) ([][]byte, error) {
 	return wrapped, nil
 }
 
-// DeleteKey implements journal.Store. The bytes stay in the append-only file until Redis rewrites it, and in backups;
+// DeleteKeys implements journal.Store. The bytes stay in the append-only file until Redis rewrites it, and in backups;
 // erasure rests on destroying the key that wrapped them, not on this.
-func (s *Store) DeleteKey(ctx context.Context, id string) error {
-	if _, err := s.write(ctx, s.cfg.Timeout, redis.NewScript(deleteKeyLua), []string{s.keys.wrapped}, id); err != nil {
-		return fmt.Errorf("delete key: %w", err)
+func (s *Store) DeleteKeys(ctx context.Context, ids []string) error {
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	if _, err := s.write(ctx, s.cfg.Timeout, redis.NewScript(deleteKeysLua), []string{s.keys.wrapped}, args...); err != nil {
+		return fmt.Errorf("delete keys: %w", err)
 	}
 	return nil
+}
+
+// SwapKeys implements journal.Store.
+func (s *Store) SwapKeys(ctx context.Context, swaps []journal.KeySwap) error {
+	args := make([]any, 0, 3*len(swaps))
+	for _, k := range swaps {
+		args = append(args, k.ID, k.Old, k.New)
+	}
+	if _, err := s.write(ctx, s.cfg.Timeout, redis.NewScript(swapKeysLua), []string{s.keys.wrapped}, args...); err != nil {
+		return fmt.Errorf("swap keys: %w", err)
+	}
+	return nil
+}
+
+// ScanKeys implements journal.Store. Where to go on is Redis's own cursor.
+func (s *Store) ScanKeys(ctx context.Context, from string, max int) (keys []journal.WrappedKey, next string, err error) {
+	cursor := uint64(0)
+	if from != "" {
+		if cursor, err = strconv.ParseUint(from, 10, 64); err != nil {
+			return nil, "", fmt.Errorf("scan keys: where to go on was not given by it: %w", errors.ErrUnsupported)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, "", err
+	}
+	fields, cursor, err := s.rdb.HScan(ctx, s.keys.wrapped, cursor, "", int64(max)).Result()
+	if err != nil {
+		return nil, "", fmt.Errorf("scan keys: %w", err)
+	}
+	for i := 0; i+1 < len(fields); i += 2 {
+		keys = append(keys, journal.WrappedKey{ID: fields[i], Wrapped: []byte(fields[i+1])})
+	}
+	if cursor != 0 {
+		next = strconv.FormatUint(cursor, 10)
+	}
+	return keys, next, nil
 }
 
 func (s *Store) get(ctx context.Context, hash, name string) ([]byte, error) {

@@ -150,6 +150,15 @@ func (c *client) Blob(ctx context.Context, name string) ([]byte, error) {
 	return a.Data, err
 }
 
+func (c *client) BlobNames(ctx context.Context) ([]string, error) {
+	a, err := c.call(ctx, "blob-names", request{})
+	var names []string
+	for _, n := range a.Names {
+		names = append(names, string(n))
+	}
+	return names, err
+}
+
 func (c *client) PutKeys(ctx context.Context, keys []journal.WrappedKey) ([][]byte, error) {
 	q := request{Names: make([][]byte, len(keys)), List: make([][]byte, len(keys))}
 	for i, k := range keys {
@@ -163,20 +172,40 @@ func (c *client) PutKeys(ctx context.Context, keys []journal.WrappedKey) ([][]by
 }
 
 func (c *client) Keys(ctx context.Context, ids []string) ([][]byte, error) {
-	q := request{Names: make([][]byte, len(ids))}
-	for i, id := range ids {
-		q.Names[i] = []byte(id)
-	}
-	a, err := c.call(ctx, "keys", q)
+	a, err := c.call(ctx, "keys", request{Names: toBytes(ids)})
 	if err == nil && len(a.List) != len(ids) {
 		err = errors.New("read keys: the server gave another number of keys")
 	}
 	return a.List, err
 }
 
-func (c *client) DeleteKey(ctx context.Context, id string) error {
-	_, err := c.call(ctx, "delete-key", request{Name: []byte(id)})
+func (c *client) DeleteKeys(ctx context.Context, ids []string) error {
+	_, err := c.call(ctx, "delete-keys", request{Names: toBytes(ids)})
 	return err
+}
+
+func (c *client) SwapKeys(ctx context.Context, swaps []journal.KeySwap) error {
+	var q request
+	for _, k := range swaps {
+		q.Names, q.List, q.News = append(q.Names, []byte(k.ID)), append(q.List, k.Old), append(q.News, k.New)
+	}
+	_, err := c.call(ctx, "swap-keys", q)
+	return err
+}
+
+func (c *client) ScanKeys(ctx context.Context, from string, max int) ([]journal.WrappedKey, string, error) {
+	a, err := c.call(ctx, "scan-keys", request{Name: []byte(from), Max: max})
+	if err == nil && len(a.Names) != len(a.List) {
+		err = errors.New("scan keys: the server gave another number of keys than of ids")
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	var keys []journal.WrappedKey
+	for i, id := range a.Names {
+		keys = append(keys, journal.WrappedKey{ID: string(id), Wrapped: a.List[i]})
+	}
+	return keys, string(a.Data), nil
 }
 
 func (c *client) PutChunk(ctx context.Context, snapshot string, n int, data []byte) error {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/journal"
 )
 
@@ -49,7 +50,7 @@ func calls(s journal.Store) map[string]func(context.Context, request) (response,
 		},
 		"append": func(ctx context.Context, q request) (response, error) {
 			o, err := s.Append(ctx, journal.Batch{
-				Writer: q.Writer, After: q.After, Events: fromWire(q.Events), Position: q.Position, Touches: fromBytes(q.Touches),
+				Writer: q.Writer, After: q.After, Events: fromWire(q.Events), Position: q.Position, Touches: fromBytes[broker.Touch](q.Touches),
 				RegisterAfter: q.RegisterAfter, Register: fromWire(q.Register),
 			})
 			return response{Outcome: o}, err
@@ -90,16 +91,34 @@ func calls(s journal.Store) map[string]func(context.Context, request) (response,
 			list, err := s.PutKeys(ctx, keys)
 			return response{List: list}, err
 		},
+		"blob-names": func(ctx context.Context, _ request) (response, error) {
+			names, err := s.BlobNames(ctx)
+			return response{Names: toBytes(names)}, err
+		},
 		"keys": func(ctx context.Context, q request) (response, error) {
-			ids := make([]string, len(q.Names))
-			for i, id := range q.Names {
-				ids[i] = string(id)
-			}
-			list, err := s.Keys(ctx, ids)
+			list, err := s.Keys(ctx, fromBytes[string](q.Names))
 			return response{List: list}, err
 		},
-		"delete-key": func(ctx context.Context, q request) (response, error) {
-			return response{}, s.DeleteKey(ctx, string(q.Name))
+		"delete-keys": func(ctx context.Context, q request) (response, error) {
+			return response{}, s.DeleteKeys(ctx, fromBytes[string](q.Names))
+		},
+		"swap-keys": func(ctx context.Context, q request) (response, error) {
+			if len(q.Names) != len(q.List) || len(q.Names) != len(q.News) {
+				return response{}, errors.New("swap keys: each needs an id, an old and a new")
+			}
+			swaps := make([]journal.KeySwap, len(q.Names))
+			for i, id := range q.Names {
+				swaps[i] = journal.KeySwap{ID: string(id), Old: q.List[i], New: q.News[i]}
+			}
+			return response{}, s.SwapKeys(ctx, swaps)
+		},
+		"scan-keys": func(ctx context.Context, q request) (response, error) {
+			keys, next, err := s.ScanKeys(ctx, string(q.Name), q.Max)
+			a := response{Data: []byte(next)}
+			for _, k := range keys {
+				a.Names, a.List = append(a.Names, []byte(k.ID)), append(a.List, k.Wrapped)
+			}
+			return a, err
 		},
 		"put-chunk": func(ctx context.Context, q request) (response, error) {
 			return response{}, s.PutChunk(ctx, string(q.Name), q.Number, q.Data)

@@ -22,7 +22,7 @@ import (
 // Every call is a POST of one request as JSON to prefix + its name, answered with one response as JSON.
 const (
 	prefix   = "/v1/"
-	protocol = 3
+	protocol = 4
 )
 
 // Limits of what goes over the socket. Base64 makes bytes a third longer.
@@ -49,6 +49,7 @@ type request struct {
 	Data   []byte         `json:"data,omitempty"`
 	Names  [][]byte       `json:"names,omitempty"`
 	List   [][]byte       `json:"list,omitempty"` // of data, in the order of Names
+	News   [][]byte       `json:"news,omitempty"` // what takes the place of List, in the same order
 	Number int            `json:"number,omitempty"`
 
 	Holder string        `json:"holder,omitempty"` // of a lease, named by Writer
@@ -68,7 +69,8 @@ type response struct {
 	More     bool            `json:"more,omitempty"` // the page was cut short, or the wait is not over: ask again
 	Writers  []string        `json:"writers,omitempty"`
 	Data     []byte          `json:"data,omitempty"`
-	List     [][]byte        `json:"list,omitempty"` // of data, in the order of the names that were asked; null for what is absent
+	Names    [][]byte        `json:"names,omitempty"`
+	List     [][]byte        `json:"list,omitempty"` // of data, in the order of the names; null for what is absent
 
 	Snapshot journal.Snapshot  `json:"snapshot"`
 	Notes    map[string][]byte `json:"notes,omitempty"` // by writer
@@ -93,23 +95,23 @@ func toWire(entries []journal.Entry) []entry {
 func fromWire(entries []entry) []journal.Entry {
 	var out []journal.Entry
 	for _, e := range entries {
-		out = append(out, journal.Entry{ID: e.ID, Hash: e.Hash, Touches: fromBytes(e.Touches), Bytes: e.Bytes})
+		out = append(out, journal.Entry{ID: e.ID, Hash: e.Hash, Touches: fromBytes[broker.Touch](e.Touches), Bytes: e.Bytes})
 	}
 	return out
 }
 
-func toBytes(touches []broker.Touch) [][]byte {
+func toBytes[T ~string](texts []T) [][]byte {
 	var out [][]byte
-	for _, t := range touches {
+	for _, t := range texts {
 		out = append(out, []byte(t))
 	}
 	return out
 }
 
-func fromBytes(touches [][]byte) []broker.Touch {
-	var out []broker.Touch
-	for _, t := range touches {
-		out = append(out, broker.Touch(t))
+func fromBytes[T ~string](list [][]byte) []T {
+	var out []T
+	for _, t := range list {
+		out = append(out, T(t))
 	}
 	return out
 }
