@@ -15,6 +15,10 @@ import (
 const NotNamed = "De wet laat soms toe dat wij een opvraging niet noemen (AVG artikel 23, UAVG artikel 41). Deze zin staat in elk " +
 	"overzicht, ook als er niets is dat wij niet noemen. De functionaris gegevensbescherming kan het voor u nakijken."
 
+// NotNamedEnglish is NotNamed for a report in English.
+const NotNamedEnglish = "The law sometimes permits us not to name a request (GDPR article 23, UAVG article 41). This sentence stands in every " +
+	"overview, also when there is nothing that we do not name. The data protection officer can check it for you."
+
 // SubjectReport is what a data subject is told of who asked for their data (AVG 15): what was given, never the values.
 type SubjectReport struct {
 	Made        time.Time    `json:"gemaaktOp"`
@@ -81,6 +85,15 @@ type Words struct {
 	Catalog func(broker.Revision) *broker.Catalog // of the policy that decided; nil where it isn't known
 	Agency  func(broker.OIN) string               // the name of an agency; "" where it isn't known
 	Staff   bool                                  // name members of staff
+	English bool                                  // instead of Dutch
+}
+
+// in gives a text in the language of the report.
+func (w Words) in(nl, en string) string {
+	if w.English {
+		return en
+	}
+	return nl
 }
 
 // Act puts an event in words.
@@ -89,7 +102,7 @@ func (w Words) Act(e SubjectEvent) SubjectAct {
 	if c == nil {
 		c = &broker.Catalog{}
 	}
-	a := SubjectAct{Event: e.Hash, Name: "Gegevens opgevraagd", Time: e.Time, Confidentiality: "normaal", RecipientType: "OIN",
+	a := SubjectAct{Event: e.Hash, Name: w.in("Gegevens opgevraagd", "Data asked for"), Time: e.Time, Confidentiality: "normaal", RecipientType: "OIN",
 		Given: []GivenData{}, Withheld: []WithheldData{}, Asked: []AskedAgency{}}
 	switch e.State {
 	case PartErased:
@@ -98,20 +111,20 @@ func (w Words) Act(e SubjectEvent) SubjectAct {
 		a.State = ActUnreadable
 	}
 	if s := e.Staff; s != nil {
-		a.Recipient, a.Purpose, a.Role = s.Agency, term(c.Purposes, string(s.Purpose)), term(c.Roles, string(s.Role))
+		a.Recipient, a.Purpose, a.Role = s.Agency, w.term(c.Purposes, string(s.Purpose)), w.term(c.Roles, string(s.Role))
 		if w.Staff {
 			a.Worker = string(s.Worker)
 		}
 	}
 	if p := e.Part; p != nil {
-		a.Recipient, a.Purpose = p.Agency, term(c.Purposes, string(p.Purpose))
+		a.Recipient, a.Purpose = p.Agency, w.term(c.Purposes, string(p.Purpose))
 		for _, g := range p.Released {
-			a.Given = append(a.Given, GivenData{label(c, g.Field), term(c.Forms, string(g.Form)), term(c.Bases, string(g.Basis)), g.Subject == broker.Household})
+			a.Given = append(a.Given, GivenData{w.label(c, g.Field), w.term(c.Forms, string(g.Form)), w.term(c.Bases, string(g.Basis)), g.Subject == broker.Household})
 		}
 		for _, h := range p.Withheld {
-			d := WithheldData{Data: label(c, h.Field), Household: h.Subject == broker.Household}
+			d := WithheldData{Data: w.label(c, h.Field), Household: h.Subject == broker.Household}
 			for _, r := range h.Reasons {
-				d.Reasons = append(d.Reasons, term(c.Reasons, string(r)))
+				d.Reasons = append(d.Reasons, w.term(c.Reasons, string(r)))
 			}
 			a.Withheld = append(a.Withheld, d)
 		}
@@ -122,27 +135,27 @@ func (w Words) Act(e SubjectEvent) SubjectAct {
 			}
 		}
 		if len(p.Released) == 0 {
-			a.Name = "Gegevens opgevraagd en niet gekregen"
+			a.Name = w.in("Gegevens opgevraagd en niet gekregen", "Data asked for and not received")
 		}
 	}
 	a.RecipientName = cmp.Or(w.Agency(a.Recipient), string(a.Recipient))
 	return a
 }
 
-func term(list []broker.Term, id string) string {
-	if i := slices.IndexFunc(list, func(t broker.Term) bool { return t.ID == id }); i >= 0 && list[i].Text.NL != "" {
-		return list[i].Text.NL
+func (w Words) term(list []broker.Term, id string) string {
+	if i := slices.IndexFunc(list, func(t broker.Term) bool { return t.ID == id }); i >= 0 {
+		return cmp.Or(w.in(list[i].Text.NL, list[i].Text.EN), id)
 	}
 	return id
 }
 
-func label(c *broker.Catalog, path broker.Field) string {
-	if f, ok := c.Field(path); ok && f.Label.NL != "" {
-		return f.Label.NL
+func (w Words) label(c *broker.Catalog, path broker.Field) string {
+	if f, ok := c.Field(path); ok {
+		return cmp.Or(w.in(f.Label.NL, f.Label.EN), string(path))
 	}
 	for _, k := range c.Companions {
-		if k.Path == path && k.Label.NL != "" {
-			return k.Label.NL
+		if k.Path == path {
+			return cmp.Or(w.in(k.Label.NL, k.Label.EN), string(path))
 		}
 	}
 	return string(path)

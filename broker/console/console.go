@@ -9,11 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"net"
-	"net/http"
-	"net/url"
 	"time"
-
-	"github.com/alexedwards/scs/v2"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/register"
@@ -36,6 +32,8 @@ type Person struct {
 	ID   string // as the register knows an officer
 	Name string // as the screen shows it
 	Role Role
+
+	bsn broker.BSN // of a resident
 }
 
 // Desk is what the console works at. Every change it makes is a register event in the name of who makes it; its errors are
@@ -111,16 +109,12 @@ type Config struct {
 
 // Console is the http.Handler of the console's listener.
 type Console struct {
+	*site
 	cfg       Config
-	host      string
-	sessions  *scs.SessionManager
-	provider  *provider
-	pages     *pages
 	drafts    *drafts
 	explorer  *workbench.Explorer
 	jobs      *jobs // on drafts, proposals and the matrix
 	questions *jobs // explanations: shorter, so they don't wait for those
-	handler   http.Handler
 }
 
 // New makes a Console.
@@ -131,61 +125,37 @@ func New(c Config) (*Console, error) {
 	if (c.OIDC == nil) == (len(c.Personas) == 0) {
 		return nil, errors.New("new console: set either Personas or OIDC")
 	}
-	u, err := url.Parse(c.PublicURL)
-	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || (u.Path != "" && u.Path != "/") {
-		return nil, errors.New("new console: PublicURL is scheme and host, such as https://beleid.example")
-	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
-	if c.Now == nil {
-		c.Now = time.Now
+	base, err := newSite("schakel-console", c.PublicURL, c.Log, c.Now)
+	if err != nil {
+		return nil, fmt.Errorf("new console: %w", err)
 	}
 	if c.Explorer == nil {
 		c.Explorer = workbench.NewExplorer()
 	}
-	k := &Console{cfg: c, explorer: c.Explorer, host: u.Host, sessions: newSessions(u.Scheme == "https"), jobs: newJobs(), questions: newJobs()}
+	c.Now = base.now
+	k := &Console{site: base, cfg: c, explorer: c.Explorer, jobs: newJobs(), questions: newJobs()}
 	if c.OIDC != nil {
-		k.provider = &provider{cfg: *c.OIDC, redirect: u.Scheme + "://" + u.Host + "/callback"}
+		k.provider = &provider{cfg: *c.OIDC, redirect: callback(c.PublicURL), scopes: []string{"profile"}}
 	}
-	if k.pages, err = newPages(); err != nil {
+	if k.pages, err = newPages("web/layout.html", "web/pages/*.html"); err != nil {
 		return nil, fmt.Errorf("new console: %w", err)
 	}
 	if k.drafts, err = openDrafts(c.Dir, c.Now); err != nil {
 		return nil, fmt.Errorf("new console: %w", err)
 	}
-	k.handler = k.guard(k.sessions.LoadAndSave(k.router()))
+	k.routes, k.menu, k.fail = k.table(), menu, (*call).fail
+	k.ready()
 	return k, nil
 }
 
-// ServeHTTP answers one request.
-func (k *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { k.handler.ServeHTTP(w, r) }
-
 // Serve answers requests on a listener until ctx ends. What people were waiting for is then stopped; drafts are safe.
 func (k *Console) Serve(ctx context.Context, l net.Listener) error {
-	base, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	s := &http.Server{Handler: k, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 32 << 10, BaseContext: func(net.Listener) context.Context { return base },
-		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelWarn)}
-	failed := make(chan error, 1)
-	go func() {
-		if k.cfg.TLS != nil {
-			s.TLSConfig = k.cfg.TLS.Clone()
-			failed <- s.ServeTLS(l, "", "")
-			return
-		}
-		failed <- s.Serve(l)
-	}()
-	select {
-	case err := <-failed:
+	err := k.serve(ctx, l, k.cfg.TLS, func() {
+		k.jobs.stop()
+		k.questions.stop()
+	})
+	if err != nil {
 		return fmt.Errorf("serve console: %w", err)
-	case <-ctx.Done():
 	}
-	stop() // ends streams of progress, which Shutdown would wait for
-	k.jobs.stop()
-	k.questions.stop()
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	return s.Shutdown(end)
+	return nil
 }

@@ -13,3 +13,12 @@ func Routes(t *testing.T) (out []string) {
 
 // Halt ends the work that goes on without anybody looking.
 func (k *Console) Halt() { k.jobs.stop(); k.questions.stop() }
+
+// ResidentRoutes lists the table of the residents' site.
+func ResidentRoutes(t *testing.T) (out []string) {
+	t.Helper()
+	for _, r := range (&Residents{}).table() {
+		out = append(out, r.method+" "+r.path)
+	}
+	return out
+}

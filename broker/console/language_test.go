@@ -27,6 +27,9 @@ func everythingSaid(t *testing.T) (out []said) {
 	code, _ := filepath.Glob("*.go")
 	templates, _ := filepath.Glob("web/*.html")
 	pages, _ := filepath.Glob("web/pages/*.html")
+	residents, _ := filepath.Glob("web/resident/*.html")
+	more, _ := filepath.Glob("web/resident/pages/*.html")
+	pages = slices.Concat(pages, residents, more)
 	in := regexp.MustCompile(`[Ss]ay\(?"([^"]*)",? "([^"]*)"|mistake\{"([^"]*)",\s*"([^"]*)"|Say "([^"]*)" "([^"]*)"`)
 	for _, name := range slices.Concat(code, templates, pages) {
 		if strings.HasSuffix(name, "_test.go") {
@@ -54,7 +57,8 @@ func TestTemplatesSayEverythingTwice(t *testing.T) {
 		}
 	}
 	names, _ := filepath.Glob("web/pages/*.html")
-	names = append(names, "web/layout.html", "web/parts.html")
+	residents, _ := filepath.Glob("web/resident/pages/*.html")
+	names = append(append(names, residents...), "web/layout.html", "web/parts.html", "web/resident/layout.html")
 	drop := regexp.MustCompile(`(?s)<!--.*?-->|<(code|svg|title)[^>]*>.*?</(code|svg|title)>`)
 	attribute := regexp.MustCompile(`(?:aria-label|title|placeholder|alt|data-th)="([^"]*)"`)
 	letters := regexp.MustCompile(`\pL{2,}`)

@@ -31,6 +31,8 @@ type OIDC struct {
 type provider struct {
 	cfg      OIDC
 	redirect string
+	scopes   []string                // beside openid
+	asks     []oauth2.AuthCodeOption // more that is asked at each sign-in
 
 	mu       sync.Mutex
 	found    *oidc.Provider
@@ -56,59 +58,70 @@ func (p *provider) open(ctx context.Context) (*oauth2.Config, *oidc.IDTokenVerif
 		p.found, p.verifier = found, found.Verifier(&oidc.Config{ClientID: p.cfg.ClientID})
 	}
 	return &oauth2.Config{ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret, RedirectURL: p.redirect,
-		Endpoint: p.found.Endpoint(), Scopes: []string{oidc.ScopeOpenID, "profile"}}, p.verifier, nil
+		Endpoint: p.found.Endpoint(), Scopes: append([]string{oidc.ScopeOpenID}, p.scopes...)}, p.verifier, nil
 }
 
 // goToProvider begins a sign-in: what comes back must fit what this session keeps.
-func (k *Console) goToProvider(c *call) error {
-	if k.provider == nil {
+func (s *site) goToProvider(c *call) error {
+	if s.provider == nil {
 		return errNotFound
 	}
-	cfg, _, err := k.provider.open(c.r.Context())
+	cfg, _, err := s.provider.open(c.r.Context())
 	if err != nil {
 		return err
 	}
 	state, nonce, verifier := random(), random(), oauth2.GenerateVerifier()
 	c.session.Put(c.r.Context(), sessionState, state+" "+nonce+" "+verifier)
-	http.Redirect(c.w, c.r, cfg.AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier)), http.StatusFound)
+	asks := append([]oauth2.AuthCodeOption{oidc.Nonce(nonce), oauth2.S256ChallengeOption(verifier)}, s.provider.asks...)
+	http.Redirect(c.w, c.r, cfg.AuthCodeURL(state, asks...), http.StatusFound)
 	return nil
 }
 
-// comeFromProvider ends a sign-in. State, nonce and verifier are good for one try.
-func (k *Console) comeFromProvider(c *call) error {
-	if k.provider == nil {
-		return errNotFound
+// proven ends a sign-in, and gives the subject and all claims of an ID token that was verified. State, nonce and verifier are
+// good for one try.
+func (s *site) proven(c *call) (subject string, claims map[string]json.RawMessage, err error) {
+	if s.provider == nil {
+		return "", nil, errNotFound
 	}
 	kept := strings.Split(c.session.PopString(c.r.Context(), sessionState), " ")
 	q := c.r.URL.Query()
 	if len(kept) != 3 || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(kept[0])) != 1 {
-		return mistake{"Deze aanmelding is verlopen of niet hier begonnen. Meld u opnieuw aan.", "This sign-in expired or did not begin here. Sign in again."}
+		return "", nil, mistake{"Deze aanmelding is verlopen of niet hier begonnen. Meld u opnieuw aan.", "This sign-in expired or did not begin here. Sign in again."}
 	}
 	if q.Get("error") != "" {
-		return mistake{"De identiteitsvoorziening heeft u niet aangemeld. Probeer het opnieuw.", "The identity provider did not sign you in. Try again."}
+		return "", nil, mistake{"De identiteitsvoorziening heeft u niet aangemeld. Probeer het opnieuw.", "The identity provider did not sign you in. Try again."}
 	}
-	cfg, verifier, err := k.provider.open(c.r.Context())
+	cfg, verifier, err := s.provider.open(c.r.Context())
 	if err != nil {
-		return err
+		return "", nil, err
 	}
-	token, err := cfg.Exchange(k.provider.context(c.r.Context()), q.Get("code"), oauth2.VerifierOption(kept[2]))
+	token, err := cfg.Exchange(s.provider.context(c.r.Context()), q.Get("code"), oauth2.VerifierOption(kept[2]))
 	if err != nil {
-		return fmt.Errorf("sign in: exchange code: %w", errors.New("the provider refused it")) // its text may name a person
+		return "", nil, fmt.Errorf("sign in: exchange code: %w", errors.New("the provider refused it")) // its text may name a person
 	}
 	raw, _ := token.Extra("id_token").(string)
-	id, err := verifier.Verify(k.provider.context(c.r.Context()), raw)
+	id, err := verifier.Verify(s.provider.context(c.r.Context()), raw)
 	if err != nil || subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(kept[1])) != 1 {
-		return mistake{"Het bewijs van de identiteitsvoorziening klopt niet. Meld u opnieuw aan.", "The proof of the identity provider is not right. Sign in again."}
+		return "", nil, mistake{"Het bewijs van de identiteitsvoorziening klopt niet. Meld u opnieuw aan.", "The proof of the identity provider is not right. Sign in again."}
 	}
-	claims := map[string]json.RawMessage{}
+	claims = map[string]json.RawMessage{}
 	if err := id.Claims(&claims); err != nil {
-		return fmt.Errorf("sign in: read claims: %w", err)
+		return "", nil, errors.New("sign in: read claims") // its text may name a person
+	}
+	return id.Subject, claims, nil
+}
+
+// comeFromProvider signs an officer in.
+func (k *Console) comeFromProvider(c *call) error {
+	subject, claims, err := k.proven(c)
+	if err != nil {
+		return err
 	}
 	role, ok := k.provider.role(claims)
 	if !ok {
 		return errForbidden
 	}
-	p := Person{ID: id.Subject, Name: id.Subject, Role: role}
+	p := Person{ID: subject, Name: subject, Role: role}
 	var name string
 	if json.Unmarshal(claims["name"], &name) == nil && name != "" {
 		p.Name = name

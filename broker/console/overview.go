@@ -22,7 +22,7 @@ type overview struct {
 
 func (k *Console) serveOverview(c *call) error {
 	p := k.cfg.Desk.Policy()
-	v := overview{Live: p.Live, Stop: p.Stop, Queue: c.queue(p)}
+	v := overview{Live: p.Live, Stop: p.Stop, Queue: k.queue(c, p)}
 	if n := len(p.History); n > 0 {
 		v.Since = p.History[n-1].When
 	}
@@ -42,10 +42,10 @@ func (k *Console) serveOverview(c *call) error {
 }
 
 // queue is what waits for the reader among the proposals.
-func (c *call) queue(p register.Policy) []link {
+func (k *Console) queue(c *call, p register.Policy) []link {
 	var out []link
 	for _, d := range p.Drafts {
-		own := c.console.cfg.Desk.Officer(d.Author) == c.person.ID
+		own := k.cfg.Desk.Officer(d.Author) == c.person.ID
 		if d.State == register.StateApproved && c.May(http.MethodPost, "/voorstel/:nummer/activeren") {
 			out = append(out, link{fmt.Sprintf("/voorstel/%d", d.Number), c.say("Activeren: ", "To activate: ") + d.Title, false})
 		}

@@ -31,7 +31,7 @@ type pages struct {
 }
 
 // newPages parses every template once: layout and parts, with one page each.
-func newPages() (*pages, error) {
+func newPages(layout, each string) (*pages, error) {
 	p := &pages{templates: map[string]*template.Template{}}
 	sum := sha256.New()
 	err := fs.WalkDir(web, "web/assets", func(name string, e fs.DirEntry, err error) error {
@@ -46,12 +46,12 @@ func newPages() (*pages, error) {
 		return nil, err
 	}
 	p.version = hex.EncodeToString(sum.Sum(nil))[:12]
-	names, err := fs.Glob(web, "web/pages/*.html")
+	names, err := fs.Glob(web, each)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range names {
-		t, err := template.New("layout.html").ParseFS(web, "web/layout.html", "web/parts.html", name)
+		t, err := template.New(path.Base(layout)).ParseFS(web, layout, "web/parts.html", name)
 		if err != nil {
 			return nil, fmt.Errorf("read template %s: %w", name, err)
 		}
@@ -79,7 +79,7 @@ type link struct {
 
 // render writes a page, whole or not at all.
 func (c *call) render(status int, page, title string, data any, crumbs ...link) error {
-	t := c.console.pages.templates[page]
+	t := c.site.pages.templates[page]
 	if t == nil {
 		return fmt.Errorf("render page: there is no template %s", page)
 	}
@@ -99,10 +99,9 @@ func (c *call) render(status int, page, title string, data any, crumbs ...link) 
 	return nil
 }
 
-// navigation names the main pages that the person may see.
-func (c *call) navigation() []link {
-	var out []link
-	for _, l := range []link{
+// menu names the main pages of the console.
+func menu(c *call) []link {
+	return []link{
 		{"/", c.say("Overzicht", "Overview"), false},
 		{"/ontwerpen", c.say("Ontwerpen", "Drafts"), false},
 		{"/beleid", c.say("Beleid", "Policy"), false},
@@ -111,8 +110,14 @@ func (c *call) navigation() []link {
 		{"/afspraken", c.say("Afspraken", "Agreements"), false},
 		{"/geschiedenis", c.say("Geschiedenis", "History"), false},
 		{"/waarom", c.say("Waarom", "Why"), false},
-	} {
-		if c.person == nil || !c.console.may(c.person, http.MethodGet, l.Path) {
+	}
+}
+
+// navigation names the main pages that the person may see.
+func (c *call) navigation() []link {
+	var out []link
+	for _, l := range c.site.menu(c) {
+		if c.person == nil || !c.site.may(c.person, http.MethodGet, l.Path) {
 			continue
 		}
 		at := c.r.URL.Path
@@ -174,10 +179,10 @@ func (c *call) fail(err error) {
 }
 
 // serveAsset serves styles and scripts. Their address names their version, so a browser may keep them.
-func (k *Console) serveAsset(c *call) error {
+func (s *site) serveAsset(c *call) error {
 	name := c.params.ByName("name")
 	data, err := web.ReadFile("web/assets/" + name)
-	if err != nil || c.params.ByName("version") != k.pages.version {
+	if err != nil || c.params.ByName("version") != s.pages.version {
 		return errNotFound
 	}
 	kind := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}[path.Ext(name)]
@@ -217,10 +222,10 @@ func (c *call) Here() string {
 }
 
 // May tells whether the reader may use a route, by its pattern in the table.
-func (c *call) May(method, pattern string) bool { return c.console.may(c.person, method, pattern) }
+func (c *call) May(method, pattern string) bool { return c.site.may(c.person, method, pattern) }
 
 // Asset gives the address of a style or script.
-func (c *call) Asset(name string) string { return "/assets/" + c.console.pages.version + "/" + name }
+func (c *call) Asset(name string) string { return "/assets/" + c.site.pages.version + "/" + name }
 
 // Short shortens a revision for reading.
 func (c *call) Short(r broker.Revision) string { return string(r[:min(len(r), 12)]) }

@@ -12,11 +12,14 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/gin-gonic/gin"
+
+	"github.com/schakel/schakel/broker"
 )
 
 // What a session holds.
 const (
 	sessionPerson = "person"
+	sessionBSN    = "bsn"   // of a resident
 	sessionToken  = "token" // what forms send back
 	sessionLang   = "lang"
 	sessionNotice = "notice"
@@ -29,7 +32,7 @@ var errSignIn = errors.New("not signed in")
 
 // call is one request on its way through.
 type call struct {
-	console *Console
+	site    *site
 	w       http.ResponseWriter
 	r       *http.Request
 	params  gin.Params
@@ -41,11 +44,11 @@ type call struct {
 
 // load reads who it is and in which language from the session.
 func (c *call) load() {
-	c.session = c.console.sessions
+	c.session = c.site.sessions
 	ctx := c.r.Context()
 	if id := c.session.GetString(ctx, sessionPerson); id != "" {
 		parts := strings.SplitN(id, "\n", 3)
-		c.person = &Person{Role: Role(parts[0]), ID: parts[1], Name: parts[2]}
+		c.person = &Person{Role: Role(parts[0]), ID: parts[1], Name: parts[2], bsn: broker.BSN(c.session.GetString(ctx, sessionBSN))}
 	}
 	if c.lang = c.session.GetString(ctx, sessionLang); c.lang == "" {
 		c.lang = "nl"
@@ -82,6 +85,9 @@ func (c *call) enter(p Person) error {
 		return err
 	}
 	c.session.Put(ctx, sessionPerson, string(p.Role)+"\n"+p.ID+"\n"+p.Name)
+	if p.bsn != "" {
+		c.session.Put(ctx, sessionBSN, p.bsn.Reveal())
+	}
 	c.session.Put(ctx, sessionLang, lang)
 	c.redirect(local(back))
 	return nil
@@ -104,7 +110,7 @@ func (k *Console) signInAsPersona(c *call) error {
 	return c.enter(k.cfg.Personas[i])
 }
 
-func (k *Console) signOut(c *call) error {
+func (s *site) signOut(c *call) error {
 	lang := c.lang
 	if err := c.session.Destroy(c.r.Context()); err != nil {
 		return err
@@ -114,7 +120,7 @@ func (k *Console) signOut(c *call) error {
 	return nil
 }
 
-func (k *Console) chooseLanguage(c *call) error {
+func (s *site) chooseLanguage(c *call) error {
 	lang := c.r.PostFormValue("taal")
 	if lang != "nl" && lang != "en" {
 		return mistake{"Kies Nederlands of Engels.", "Choose Dutch or English."}

@@ -13,15 +13,15 @@ import (
 const lifetime = 8 * time.Hour
 
 // newSessions keeps sessions in memory: a restart signs everybody out, and no token rests on a disk.
-func newSessions(secure bool) *scs.SessionManager {
+func newSessions(cookie string, secure bool) *scs.SessionManager {
 	s := scs.New()
 	s.Store = &sessions{MemStore: memstore.New(), ended: map[string]time.Time{}}
 	s.HashTokenInStore = true
 	s.Lifetime = lifetime
 	s.IdleTimeout = 45 * time.Minute
-	s.Cookie.Name = "schakel-console"
+	s.Cookie.Name = cookie
 	if secure {
-		s.Cookie.Name = "__Host-schakel-console"
+		s.Cookie.Name = "__Host-" + cookie
 	}
 	s.Cookie.Secure = secure
 	s.Cookie.HttpOnly = true

@@ -297,18 +297,24 @@ func (w *where) proveComplete(ctx context.Context, d *desk, m merkle, bsn broker
 	if err != nil {
 		return index.Verified{}, err
 	}
-	cfg := d.indexOf(w.merkleFolder(m))
-	file, err := index.Prover{Dir: cfg.Dir, Merkle: log, Ring: d.ring, NotNamed: cfg.NotNamed}.Prove(ctx, bsn, mentions)
-	if err != nil {
-		return index.Verified{}, err
-	}
 	k, err := m.keys(ctx, d.store, d.ring)
 	if err != nil {
 		return index.Verified{}, err
 	}
-	got, err := index.Verify(file, k, d.ring.PseudonymKeys(), bsn)
+	file, got, err := d.proofFile(ctx, log, w.merkleFolder(m), k, bsn, mentions)
 	if err != nil {
 		return index.Verified{}, err
 	}
 	return got, writeNew(path, file)
+}
+
+// proofFile makes a resident's file, and checks it as its bearer would.
+func (d *desk) proofFile(ctx context.Context, log *checkpoint.Log, merkle string, k checkpoint.Keys, bsn broker.BSN, mentions []audit.Mention) ([]byte, index.Verified, error) {
+	cfg := d.indexOf(merkle)
+	file, err := index.Prover{Dir: cfg.Dir, Merkle: log, Ring: d.ring, NotNamed: cfg.NotNamed}.Prove(ctx, bsn, mentions)
+	if err != nil {
+		return nil, index.Verified{}, err
+	}
+	got, err := index.Verify(file, k, d.ring.PseudonymKeys(), bsn)
+	return file, got, err
 }

@@ -87,11 +87,16 @@ func (w *where) subject(c *cobra.Command, q subjectRequest) error {
 		if err := q.look.record(c.Context(), d, writer, w.data, viewed, sought); err != nil {
 			return err
 		}
-		var mentions []audit.Mention
-		if report, mentions, err = d.subjectReport(c.Context(), bsn, window, q.staff); err != nil || q.proof == "" {
+		found, err := d.subjectEvents(c.Context(), bsn, window)
+		if err != nil {
 			return err
 		}
-		proved, err := w.proveComplete(c.Context(), d, q.merkle, bsn, mentions, q.proof)
+		words := d.words(d.catalogs(c.Context()))
+		words.Staff = q.staff
+		if report = found.report(words, now); q.proof == "" {
+			return nil
+		}
+		proved, err := w.proveComplete(c.Context(), d, q.merkle, bsn, found.mentions, q.proof)
 		if err == nil {
 			report.ProvedUntil = &proved.Until
 		}
@@ -100,7 +105,6 @@ func (w *where) subject(c *cobra.Command, q subjectRequest) error {
 	if err != nil {
 		return err
 	}
-	report.Made = now.UTC().Truncate(time.Second)
 	text := []byte(report.Text())
 	if q.json {
 		if text, err = json.MarshalIndent(report, "", "  "); err != nil {
@@ -145,39 +149,62 @@ func (q subjectRequest) mayNameStaff(d *desk) error {
 	return fmt.Errorf("a %s may not have members of staff named; a functionaris-gegevensbescherming or a privacy-officer may", o.Role)
 }
 
-// subjectReport finds what the log has of a data subject, under every version of their pseudonym, the newest first.
-func (d *desk) subjectReport(ctx context.Context, bsn broker.BSN, window audit.MentionsConfig, staff bool) (audit.SubjectReport, []audit.Mention, error) {
-	var mentions []audit.Mention
-	r := audit.SubjectReport{NotNamed: audit.NotNamed, Acts: []audit.SubjectAct{}}
-	if !window.Since.IsZero() {
-		r.Since = &window.Since
-	}
-	if !window.Until.IsZero() {
-		r.Until = &window.Until
-	}
-	words := audit.Words{Catalog: d.catalogs(ctx), Staff: staff, Agency: func(oin broker.OIN) string {
-		a, _ := d.register.Agency(oin)
-		return a.Name
-	}}
+// subjectFound is what the log has of a data subject.
+type subjectFound struct {
+	window     audit.MentionsConfig
+	events     []audit.SubjectEvent // the newest first
+	mentions   []audit.Mention      // with those that can't be read
+	unreadable int
+}
+
+// subjectEvents finds what the log has of a data subject, under every version of their pseudonym.
+func (d *desk) subjectEvents(ctx context.Context, bsn broker.BSN, window audit.MentionsConfig) (subjectFound, error) {
+	f := subjectFound{window: window}
 	window.Store, window.KeyOf, window.Of = d.store, d.ring.OpenRef, d.ring.Pseudonyms(bsn)
 	for m, err := range audit.Mentions(ctx, window) {
 		if err != nil {
-			return r, nil, err
+			return f, err
 		}
-		mentions = append(mentions, m)
+		f.mentions = append(f.mentions, m)
 		mine := slices.IndexFunc(m.Pseudonyms, func(p string) bool { return slices.Contains(window.Of, p) })
 		if mine < 0 {
-			r.Unreadable++ // it may be about anybody
+			f.unreadable++ // it may be about anybody
 			continue
 		}
 		e, err := m.Open(ctx, d.vault, m.Pseudonyms[mine])
 		if err != nil {
-			return r, nil, err
+			return f, err
 		}
-		r.Acts = append(r.Acts, words.Act(e))
+		f.events = append(f.events, e)
 	}
-	slices.SortStableFunc(r.Acts, func(a, b audit.SubjectAct) int { return b.Time.Compare(a.Time) })
-	return r, mentions, nil
+	slices.SortStableFunc(f.events, func(a, b audit.SubjectEvent) int { return b.Time.Compare(a.Time) })
+	return f, nil
+}
+
+// report puts what was found in words.
+func (f subjectFound) report(w audit.Words, made time.Time) audit.SubjectReport {
+	r := audit.SubjectReport{Made: made.UTC().Truncate(time.Second), NotNamed: audit.NotNamed, Acts: []audit.SubjectAct{}, Unreadable: f.unreadable}
+	if w.English {
+		r.NotNamed = audit.NotNamedEnglish
+	}
+	if !f.window.Since.IsZero() {
+		r.Since = &f.window.Since
+	}
+	if !f.window.Until.IsZero() {
+		r.Until = &f.window.Until
+	}
+	for _, e := range f.events {
+		r.Acts = append(r.Acts, w.Act(e))
+	}
+	return r
+}
+
+// words are those that a report is written in, of the policies that decided and the agencies that the register has.
+func (d *desk) words(catalogs func(broker.Revision) *broker.Catalog) audit.Words {
+	return audit.Words{Catalog: catalogs, Agency: func(oin broker.OIN) string {
+		a, _ := d.register.Agency(oin)
+		return a.Name
+	}}
 }
 
 // catalogs gives the words of each policy revision as it was signed, read once; nil where one is not kept.

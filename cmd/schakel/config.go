@@ -45,6 +45,7 @@ type config struct {
 	Source []sourceConfig `yaml:"sources"`
 
 	Console     consoleConfig     `yaml:"console"`
+	Residents   residentsConfig   `yaml:"residents"`
 	Checkpoints checkpointsConfig `yaml:"checkpoints"`
 
 	// MetricsFrom lists the networks (10.1.0.0/16) that may read /metrics besides this machine. Others get 404.
@@ -216,6 +217,9 @@ func parseConfig(data []byte) (*config, error) {
 	if err := c.Console.check(); err != nil {
 		return nil, err
 	}
+	if err := c.Residents.check(c.Console.URL); err != nil {
+		return nil, err
+	}
 	c.Checkpoints.defaults()
 	if err := c.Checkpoints.check(); err != nil {
 		return nil, err
@@ -248,7 +252,8 @@ func (l *limitsConfig) defaults() {
 // resolve makes paths absolute, relative to the file's folder.
 func (c *config) resolve(dir string) {
 	paths := []*string{&c.Data, &c.Keys.File, &c.Keys.PassphraseFile, &c.Redis.PasswordFile, &c.Redis.SentinelPasswordFile, &c.Redis.CA, &c.TLS.Certificate,
-		&c.TLS.Key, &c.TLS.ClientCA, &c.Console.Certificate, &c.Console.Key, &c.Console.ClientSecretFile, &c.Checkpoints.Folder}
+		&c.TLS.Key, &c.TLS.ClientCA, &c.Console.Certificate, &c.Console.Key, &c.Console.ClientSecretFile, &c.Checkpoints.Folder,
+		&c.Residents.Certificate, &c.Residents.Key, &c.Residents.ClientSecretFile}
 	for i := range c.Source {
 		s := &c.Source[i]
 		paths = append(paths, &s.Certificate, &s.CertificateKey, &s.CA)

@@ -35,8 +35,8 @@ import (
 const demoWriterName = "demo"
 
 type demo struct {
-	listen, console, data, brp string
-	out                        io.Writer
+	listen, console, residents, data, brp string
+	out                                   io.Writer
 }
 
 func newDemo() *cobra.Command {
@@ -56,6 +56,7 @@ Nothing else is needed, nothing is installed; Ctrl-C stops it.`,
 	f := c.Flags()
 	f.StringVar(&d.listen, "listen", "127.0.0.1:8080", "address of the gateway")
 	f.StringVar(&d.console, "console", demoConsole, "address of the console; any free port where this one is in use")
+	f.StringVar(&d.residents, "residents", demoResidents, "address of the site for residents; any free port where this one is in use")
 	f.StringVar(&d.brp, "brp", "", "the official BRP test set (CSV) to take persons from ($SCHAKEL_BRP); default: generated persons")
 	dataFlag(c, &d.data)
 	return c
@@ -76,6 +77,11 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { _ = site.listener.Close() }()
+	residents, err := d.residentsSite(ctx, people)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = residents.listener.Close() }()
 	ready := false
 	if d.data == "" {
 		if d.data, err = os.MkdirTemp("", "schakel-demo-"); err != nil {
@@ -111,7 +117,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	}
 	defer func() { _ = town.Close() }()
 
-	s, info, err := d.start(ctx, store, listener, site, town, people, slog.New(slog.NewJSONHandler(logFile, nil)))
+	s, info, err := d.start(ctx, store, listener, site, residents, town, people, slog.New(slog.NewJSONHandler(logFile, nil)))
 	if err != nil {
 		return err
 	}
@@ -121,7 +127,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	ready = true
-	d.guide(info, from, site.url, people)
+	d.guide(info, from, site.url, residents.config.PublicURL, people)
 	return <-served
 }
 
@@ -165,7 +171,7 @@ func (d *demo) journal() (*bolt.Store, error) {
 }
 
 // start makes what is missing (ring, register, policy, example) and wires the server.
-func (d *demo) start(ctx context.Context, store journal.Store, listener net.Listener, site *consoleSite, town *agencies.Town, people agencies.Population, log *slog.Logger) (*server, demoInfo, error) {
+func (d *demo) start(ctx context.Context, store journal.Store, listener net.Listener, site *consoleSite, residents *residentsSite, town *agencies.Town, people agencies.Population, log *slog.Logger) (*server, demoInfo, error) {
 	ring, err := demoRing(d.data)
 	if err != nil {
 		return nil, demoInfo{}, err
@@ -185,7 +191,7 @@ func (d *demo) start(ctx context.Context, store journal.Store, listener net.List
 	limits := limitsConfig{RequestsPerSecond: 1000, Burst: 1000}
 	limits.defaults()
 	s, err := newServer(ctx, serverConfig{store: store, ring: ring, sources: sources, dir: d.data, writer: demoWriterName,
-		listener: listener, console: site, sealing: sealing, limits: limits, log: log})
+		listener: listener, console: site, residents: residents, sealing: sealing, limits: limits, log: log})
 	if err != nil {
 		return nil, demoInfo{}, errors.Join(err, sealing.listener.Close())
 	}

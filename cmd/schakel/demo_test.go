@@ -32,7 +32,7 @@ func TestDemoGrants(t *testing.T) {
 	guide := &guideWriter{ready: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- (&demo{listen: "127.0.0.1:0", console: "127.0.0.1:0", data: data, brp: brp, out: guide}).run(ctx)
+		ended <- (&demo{listen: "127.0.0.1:0", console: "127.0.0.1:0", residents: "127.0.0.1:0", data: data, brp: brp, out: guide}).run(ctx)
 	}()
 	defer func() {
 		cancel()

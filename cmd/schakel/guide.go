@@ -12,7 +12,7 @@ import (
 )
 
 // guide prints commands that work when pasted.
-func (d *demo) guide(info demoInfo, from, console string, people agencies.Population) {
+func (d *demo) guide(info demoInfo, from, console, residents string, people agencies.Population) {
 	say := func(format string, a ...any) { _, _ = fmt.Fprintf(d.out, format+"\n", a...) }
 	c := guideCase(info, people)
 	me, data := self(), quote(d.data)
@@ -29,6 +29,7 @@ func (d *demo) guide(info demoInfo, from, console string, people agencies.Popula
 	}
 	say("Schakel draait op %s  (data: %s)", info.Server, d.data)
 	say("Console (beleidswerkplaats): %s", console)
+	say("Voor inwoners: %s", residents)
 	say("Personen: %s. %d zaken; niemand hierin bestaat.", from, len(info.Cases))
 	say("Het voorbeeldbeleid is geen juridisch advies: laat het toetsen voor gebruik.")
 	say("\nProbeer in een andere terminal (try these in another terminal):")

@@ -70,11 +70,15 @@ func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	residents, err := cfg.Residents.site(ctx)
+	if err != nil {
+		return err
+	}
 	sealing, err := cfg.Checkpoints.sealing(ctx)
 	if err != nil {
 		return err
 	}
-	s, err := newServer(ctx, serverConfig{console: site, sealing: sealing, store: store, ring: ring, sources: sources, dir: cfg.Data, writer: cfg.Writer,
+	s, err := newServer(ctx, serverConfig{console: site, residents: residents, sealing: sealing, store: store, ring: ring, sources: sources, dir: cfg.Data, writer: cfg.Writer,
 		listener: listener, audience: cfg.Audience, tls: tlsConfig, require: cfg.TLS.Require, limits: cfg.Limits, log: log,
 		metricsFrom: metricsFrom})
 	if err != nil {

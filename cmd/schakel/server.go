@@ -42,6 +42,7 @@ type serverConfig struct {
 
 	metricsFrom []netip.Prefix // networks that may read /metrics; nil is this machine
 	console     *consoleSite   // nil: no console
+	residents   *residentsSite // nil: no site for residents
 	sealing     *sealing       // nil: no checkpoints
 }
 
@@ -86,7 +87,7 @@ func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
 	if d.unready != nil {
 		cfg.log.Error("policy not loaded: this gateway answers 503 until it is", "error", d.unready)
 	}
-	s := &server{cfg: cfg, desk: d, failed: make(chan error, 8)}
+	s := &server{cfg: cfg, desk: d, failed: make(chan error, 9)}
 	// Before the stream is claimed: a second start in the same folder must not push out the first and then fail.
 	if s.socket, err = socket.Listen(filepath.Join(cfg.dir, socketFile)); err != nil {
 		return nil, err
@@ -139,6 +140,9 @@ func (s *server) serve(ctx context.Context) error {
 	}
 	if s.cfg.console != nil {
 		s.wait.Go(func() { s.failed <- s.serveConsole(s.cfg.console) })
+	}
+	if s.cfg.residents != nil {
+		s.wait.Go(func() { s.failed <- s.serveResidents(s.cfg.residents) })
 	}
 
 	select {
