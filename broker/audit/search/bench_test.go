@@ -1,0 +1,297 @@
+package search
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/keys"
+)
+
+var (
+	benchEvents = flag.Int("search.events", 0, "how many events BenchmarkSearch puts in an index; 0: none")
+	benchDir    = flag.String("search.dir", "", "folder of that index; one that is there is used again")
+)
+
+// made is a store that makes its events when they are read, and never holds one: two writers whose events differ in who
+// asks, about which case, and in 60 queries with their decisions. Each event of a place is the same every time.
+type made struct {
+	n       uint64 // events of each writer
+	vault   *keys.Vault
+	begin   time.Time
+	between time.Duration
+	commons [][]byte
+	staff   []broker.Staff
+	every   uint64 // each how-many-th event has a staff part
+	wrapped map[string][]byte
+}
+
+func newMade(t testing.TB, n int, ring *keys.Ring) *made {
+	m := &made{n: uint64(n / 2), every: 1, begin: time.Date(2016, 1, 1, 0, 0, 0, 0, time.UTC), wrapped: map[string][]byte{}}
+	m.between = 10 * 365 * 24 * time.Hour / time.Duration(m.n)
+	m.vault = keys.NewVault(m, ring)
+	r := rand.New(rand.NewPCG(1, 1))
+	all := make([]broker.Field, 80)
+	for i := range all {
+		all[i] = broker.Field(fmt.Sprintf("domein%d.groep.veld%d", i%8, i))
+	}
+	for range 60 {
+		q := broker.Query{V: 1, Role: broker.Role(fmt.Sprintf("rol-%d", r.IntN(12))), Purpose: broker.Purpose(fmt.Sprintf("doel-%d", r.IntN(10))), Fields: slices.Clone(all)}
+		r.Shuffle(len(all), func(i, j int) { q.Fields[i], q.Fields[j] = q.Fields[j], q.Fields[i] })
+		q.Fields = q.Fields[:4+r.IntN(12)]
+		q = q.Canonical()
+		d := broker.Decision{Grants: map[broker.Field]broker.Grant{}, Refusals: map[broker.Field][]broker.Reason{}}
+		for _, f := range q.Fields {
+			if r.IntN(4) > 0 {
+				d.Grants[f] = broker.Grant{Form: "exact", Basis: "wgs-8"}
+			} else {
+				d.Refusals[f] = []broker.Reason{broker.Reason(fmt.Sprintf("reden-%d", r.IntN(15)))}
+			}
+		}
+		c, err := json.Marshal(broker.Common{Queries: []json.RawMessage{q.Bytes()}, Decisions: []json.RawMessage{d.Bytes()}, Refused: r.IntN(6) == 0,
+			Policy: broker.PolicyRef{Revision: broker.Revision(fmt.Sprintf("%064x", r.IntN(5))), Engine: "opa"}, Subjects: []broker.SubjectQueries{{Subject: "household", Queries: []int{0}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.commons = append(m.commons, c)
+		m.staff = append(m.staff, broker.Staff{Role: q.Role, Purpose: q.Purpose})
+	}
+	return m
+}
+
+func (m *made) Writers(context.Context) ([]string, error) { return []string{"gw1", "gw2"}, nil }
+func (m *made) Head(_ context.Context, s journal.Stream) (journal.Head, error) {
+	page, err := m.Read(context.Background(), s, journal.ID{Epoch: 1, Seq: m.n - 1}, 1)
+	return journal.Head{ID: page[0].ID, Hash: page[0].Hash}, err
+}
+func (m *made) Keys(_ context.Context, ids []string) (out [][]byte, err error) {
+	for _, id := range ids {
+		out = append(out, m.wrapped[id])
+	}
+	return out, nil
+}
+func (m *made) PutKeys(_ context.Context, all []journal.WrappedKey) (out [][]byte, err error) {
+	for _, k := range all {
+		if m.wrapped[k.ID] == nil {
+			m.wrapped[k.ID] = k.Wrapped
+		}
+		out = append(out, m.wrapped[k.ID])
+	}
+	return out, nil
+}
+
+// event makes one: 1,500 workers of 20 agencies, one case for each 40 events.
+func (m *made) event(s journal.Stream, seq uint64) (journal.Entry, error) {
+	at := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(s), seq))
+	pick := func(i int, n uint64) uint64 { return uint64(binary.BigEndian.Uint32(at[4*i:])) % n }
+	kind := pick(0, uint64(len(m.commons)))
+	e := audit.Event{Writer: string(s[len("audit:"):]), ID: journal.ID{Epoch: 1, Seq: seq}, Time: m.begin.Add(time.Duration(seq) * m.between), Kind: audit.KindDisclosure, Common: m.commons[kind]}
+	if s == journal.Audit("gw2") {
+		e.Time = e.Time.Add(m.between / 3)
+	}
+	if seq%m.every == 0 {
+		if err := m.sealStaff(&e, m.staff[kind], pick(1, 1500), pick(2, m.n/20+1)); err != nil {
+			return journal.Entry{}, err
+		}
+	}
+	data := e.Encode()
+	return journal.Entry{ID: e.ID, Hash: sha256.Sum256(data), Bytes: data}, nil
+}
+
+func (m *made) sealStaff(e *audit.Event, staff broker.Staff, worker, of uint64) error {
+	staff.Agency, staff.Worker = broker.OIN(fmt.Sprintf("0000000123456789%04d", worker%20)), broker.WorkerID(fmt.Sprintf("worker-%d", worker))
+	staff.Case, staff.Request = broker.CaseID(fmt.Sprintf("case-%d", of)), broker.RequestID(fmt.Sprintf("%s-%d", e.Writer, e.ID.Seq))
+	text, err := json.Marshal(staff)
+	if err != nil {
+		return err
+	}
+	parts, err := m.vault.SealAll(context.Background(), []keys.Plain{{KeyID: audit.StaffKey(e.Time.Format("2006-01")), Context: "staff", Text: text}})
+	if err != nil {
+		return err
+	}
+	e.Staff = &parts[0]
+	return nil
+}
+
+func (m *made) Read(_ context.Context, s journal.Stream, after journal.ID, max int) (out []journal.Entry, err error) {
+	seq := uint64(1)
+	if after.Epoch == 1 {
+		seq = after.Seq + 1
+	}
+	for ; after.Epoch <= 1 && seq <= m.n && len(out) < max; seq++ {
+		e, err := m.event(s, seq)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// fewer is a store that has only the first events of another.
+type fewer struct {
+	*made
+	n uint64
+}
+
+func (f *fewer) Head(ctx context.Context, s journal.Stream) (journal.Head, error) {
+	e, err := f.event(s, f.n)
+	return journal.Head{ID: e.ID, Hash: e.Hash}, err
+}
+func (f *fewer) Read(ctx context.Context, s journal.Stream, after journal.ID, max int) ([]journal.Entry, error) {
+	page, err := f.made.Read(ctx, s, after, max)
+	end := slices.IndexFunc(page, func(e journal.Entry) bool { return e.ID.Seq > f.n })
+	if end >= 0 {
+		page = page[:end]
+	}
+	return page, err
+}
+
+// TestBlocks: an index of more than one block, made in three pieces that end within a block, has every event once.
+func TestBlocks(t *testing.T) {
+	ring, err := keys.Create(keys.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = block + 3000
+	m := newMade(t, n, ring)
+	m.every = 4
+	store := &fewer{m, 1000}
+	x, err := Open(t.Context(), Config{Dir: t.TempDir(), Log: logID, Store: store, Vault: m.vault, Ring: ring})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = x.Close() }()
+	for _, store.n = range []uint64{1000, 2000, n / 2} {
+		if err := x.Update(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for text, want := range map[string]int{"": n, "revision:" + fmt.Sprintf("%064x", 1)[:12]: n, "after:2025-12-20 before:2025-12-24": -1, "role:rol-3": -1} {
+		q, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := x.Find(t.Context(), q, 0, 30)
+		if err != nil || (want >= 0 && f.Total != want) || len(f.Hits) != 30 {
+			t.Errorf("%q: %d of %d, want %d: %v", text, len(f.Hits), f.Total, want, err)
+		}
+		if text == "" && (f.Hits[0].Writer != "gw2" || f.Hits[0].ID.String() != fmt.Sprintf("1-%d", n/2) || f.Hits[1].Writer != "gw1") {
+			t.Errorf("not the newest first: %v", ids(f.Hits))
+		}
+	}
+	// Counted by going through the events.
+	count := map[string]int{}
+	last := time.Date(2025, 12, 23, 23, 0, 0, 0, time.UTC) // 24 December in Amsterdam
+	for _, s := range []journal.Stream{"audit:gw1", "audit:gw2"} {
+		for seq := uint64(1); seq <= n/2; seq++ {
+			at := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(s), seq))
+			if seq%m.every == 0 && binary.BigEndian.Uint32(at[4:])%1500 == 7 {
+				count["worker:worker-7"]++
+			}
+			when := m.begin.Add(time.Duration(seq) * m.between)
+			if s == "audit:gw2" {
+				when = when.Add(m.between / 3)
+			}
+			if !when.Before(last) {
+				count["after:2025-12-24"]++
+			}
+		}
+	}
+	for text, want := range count {
+		q, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, err := x.Find(t.Context(), q, 0, 1); err != nil || f.Total != want || want < 5 {
+			t.Errorf("%q: %d, want %d: %v", text, f.Total, want, err)
+		}
+	}
+}
+
+// BenchmarkSearch measures how long questions take: go test -run '^$' -bench Search -search.events 10000000 -search.dir DIR
+func BenchmarkSearch(b *testing.B) {
+	if *benchEvents == 0 {
+		b.Skip("how many events? -search.events")
+	}
+	dir := *benchDir
+	if dir == "" {
+		dir = b.TempDir()
+	}
+	path := filepath.Join(dir, "ring.jwe")
+	ring, err := keys.Load(keys.Config{Path: path, Passphrase: []byte("correct horse battery staple")})
+	if err != nil {
+		if ring, err = keys.Create(keys.Config{Path: path, Passphrase: []byte("correct horse battery staple")}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	m := newMade(b, *benchEvents, ring)
+	keysFile := filepath.Join(dir, "keys.json")
+	if data, err := os.ReadFile(keysFile); err == nil {
+		if err := json.Unmarshal(data, &m.wrapped); err != nil {
+			b.Fatal(err)
+		}
+	}
+	x, err := Open(b.Context(), Config{Dir: filepath.Join(dir, "search"), Log: logID, Store: m, Vault: m.vault, Ring: ring})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = x.Close() }()
+	began := time.Now()
+	if err := x.Update(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("index of %d events made in %v", *benchEvents, time.Since(began).Round(time.Millisecond))
+	data, err := json.Marshal(m.wrapped)
+	if err != nil || os.WriteFile(keysFile, data, 0o600) != nil {
+		b.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "search", indexFile)); err == nil {
+		b.Logf("%d MB", info.Size()>>20)
+	}
+	r := rand.New(rand.NewPCG(3, 3))
+	for name, ask := range map[string]func() string{
+		"one-case": func() string { return fmt.Sprintf("case:case-%d", r.Uint64N(m.n/20+1)) },
+		"worker":   func() string { return fmt.Sprintf("worker:worker-%d", r.IntN(1500)) },
+		"worker-month": func() string {
+			return fmt.Sprintf("worker:worker-%d after:2024-%02d-03 before:2024-%02d-28", r.IntN(1500), 1+r.IntN(12), 12)
+		},
+		"role-refused": func() string { return fmt.Sprintf("role:rol-%d decision:refused", r.IntN(12)) },
+		"field-reason": func() string {
+			return fmt.Sprintf("field:domein%d.groep.veld%d reason:reden-%d", 1, 8*r.IntN(10)+1, r.IntN(15))
+		},
+		"three-wide": func() string { return fmt.Sprintf("-role:rol-%d decision:partly revision:%012x", r.IntN(12), 0) },
+		"newest":     func() string { return "" },
+		"nobody":     func() string { return fmt.Sprintf("worker:nobody-%d", r.IntN(1000)) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			var took []time.Duration
+			for b.Loop() {
+				q, err := Parse(ask())
+				if err != nil {
+					b.Fatal(err)
+				}
+				began := time.Now()
+				if _, err := x.Find(b.Context(), q, 0, 50); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(began))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+		})
+	}
+}
