@@ -28,6 +28,9 @@ const (
 // staffKey names the data key of the staff parts of a month (UTC).
 func staffKey(t time.Time) string { return staffKeys + t.UTC().Format("2006-01") }
 
+// StaffKey is staffKey for whoever keeps something that must go when that key does.
+func StaffKey(t time.Time) string { return staffKey(t) }
+
 // SubjectKey names the data key of one data subject's parts of a quarter (UTC): what was recorded of somebody years ago can be
 // erased while what is recorded of them now stays.
 func SubjectKey(pseudonym string, at time.Time) string {

@@ -117,7 +117,7 @@ func (m *made) sealStaff(e *audit.Event, staff broker.Staff, worker, of uint64) 
 	if err != nil {
 		return err
 	}
-	parts, err := m.vault.SealAll(context.Background(), []keys.Plain{{KeyID: audit.StaffKey(e.Time.Format("2006-01")), Context: "staff", Text: text}})
+	parts, err := m.vault.SealAll(context.Background(), []keys.Plain{{KeyID: audit.StaffKey(e.Time), Context: "staff", Text: text}})
 	if err != nil {
 		return err
 	}

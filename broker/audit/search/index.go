@@ -229,7 +229,11 @@ func (x *Index) trusted(ctx context.Context) error {
 		if err := rows.Scan(&month); err != nil {
 			return unusable(err)
 		}
-		ids = append(ids, audit.StaffKey(month))
+		at, err := time.Parse("2006-01", month)
+		if err != nil {
+			return unusable(err)
+		}
+		ids = append(ids, audit.StaffKey(at))
 	}
 	if err := rows.Err(); err != nil {
 		return unusable(err)

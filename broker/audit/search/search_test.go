@@ -362,7 +362,7 @@ func TestMadeAgain(t *testing.T) {
 
 	worker, role := "worker:canary-worker-1 after:2026-11-01", "worker:canary-worker-1 before:2026-11-01"
 	before, kept := w.all(x, worker, 10), w.all(x, role, 10)
-	if err := w.store.DeleteKey(t.Context(), audit.StaffKey("2026-10")); err != nil {
+	if err := w.store.DeleteKeys(t.Context(), []string{audit.StaffKey(w.now.AddDate(0, -1, 0))}); err != nil {
 		t.Fatal(err)
 	}
 	w.cfg.Vault = keys.NewVault(w.store, w.ring) // that remembers no key
