@@ -3,10 +3,13 @@ package console_test
 import (
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/schakel/schakel/broker/console"
+	"github.com/schakel/schakel/broker/register"
 )
 
 // TestRoles asks for every page and action as every role. The table is written out again here: a change of who may do
@@ -278,5 +281,43 @@ func TestNoPersonaOutsideTheDemo(t *testing.T) {
 		if resp, _ := v.send("/aanmelden", url.Values{"persona": {id}}); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("a persona where there are none: %d", resp.StatusCode)
 		}
+	}
+}
+
+// TestOverviewOfFaults: a gateway that serves and refuses something is not said to be well, and what it says is marked as
+// English; a draft of one's own that came into force waits for nobody.
+func TestOverviewOfFaults(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, func(c *console.Config) { c.Dir = dir })
+	v := s.as("p1")
+	s.desk.problem = "the bundle is altered"
+	if _, body := v.get("/"); !strings.Contains(body, "bedient, met een fout") || strings.Contains(body, ">goed<") ||
+		!strings.Contains(body, `<span lang="en">the bundle is altered</span>`) {
+		t.Errorf("a gateway with a fault: %s", body)
+	}
+	s.desk.problem = ""
+	at, base := v.draft("mijn wijziging"), s.desk.live()
+	v.send(at+"/bestand", url.Values{"pad": {wmo}, "inhoud": {"# anders\n"}, "actie": {"bewaar"}})
+	s.desk.change(wmo, "# anders\n")
+	if _, body := v.get("/"); !strings.Contains(body, "Uw ontwerp is achterhaald") {
+		t.Error("an outdated draft is not told of")
+	}
+	file := filepath.Join(dir, strings.TrimPrefix(at, "/ontwerpen/")+".json")
+	kept, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, []byte(strings.Replace(string(kept), `{`, `{"sent":"`+string(s.desk.live())+`",`, 1)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, body := v.get("/"); !strings.Contains(body, "Uw ontwerp is achterhaald") {
+		t.Error("a draft that was sent, and is not what came into force, is not told of")
+	}
+	s.desk.propose(register.Draft{Base: base, Revision: s.desk.live()})
+	if _, body := v.get("/"); strings.Contains(body, "Uw ontwerp is achterhaald") {
+		t.Error("a draft that came into force waits for its author")
+	}
+	if _, body := v.get(at); !strings.Contains(body, "in werking getreden") || strings.Contains(body, "intussen veranderd") {
+		t.Error("the draft does not say that it came into force")
 	}
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -37,7 +38,24 @@ func (c *call) own(d *draft) error {
 type draftRow struct {
 	*draft
 	Own      bool
+	Came     bool // into force, as it is
 	Outdated bool
+}
+
+// came tells whether a draft was in force as it is.
+func (k *Console) came(ctx context.Context, d *draft) (bool, error) {
+	p := k.cfg.Desk.Policy()
+	if !slices.ContainsFunc(p.History, func(a register.Activation) bool {
+		proposal, ok := p.Find(a.Draft)
+		return ok && a.Revision == d.Sent && proposal.Base == d.Base // and not only once before that base
+	}) {
+		return false, nil
+	}
+	base, err := k.cfg.Desk.Files(ctx, d.Base)
+	if err != nil {
+		return false, fmt.Errorf("read base of a draft: %w", err)
+	}
+	return revisionOf(d.over(base)) == d.Sent, nil
 }
 
 func (k *Console) draftRows(c *call) ([]draftRow, error) {
@@ -48,7 +66,11 @@ func (k *Console) draftRows(c *call) ([]draftRow, error) {
 	live := k.cfg.Desk.Policy().Against()
 	var out []draftRow
 	for _, d := range list {
-		out = append(out, draftRow{d, c.person != nil && d.Author == c.person.ID, d.Base != live})
+		came, err := k.came(c.r.Context(), d)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, draftRow{d, c.person != nil && d.Author == c.person.ID, came, d.Base != live && !came})
 	}
 	return out, nil
 }
@@ -114,6 +136,7 @@ type draftView struct {
 	*draft
 	Own      bool
 	Live     broker.Revision
+	Came     bool // into force, as it is
 	Outdated bool
 	Below    []string   // files that changed below an outdated draft
 	Both     []conflict // of which the draft changed these too, in its own way
@@ -129,9 +152,12 @@ func (k *Console) serveDraft(c *call) error {
 		return err
 	}
 	live := k.cfg.Desk.Policy().Against()
-	v := draftView{draft: d, Own: d.Author == c.person.ID, Live: live, Outdated: d.Base != live, Revision: revisionOf(files),
+	v := draftView{draft: d, Own: d.Author == c.person.ID, Live: live, Revision: revisionOf(files),
 		Diff: diffFiles(base, files), Folders: c.folders(files, slices.Sorted(maps.Keys(files)))}
-	if v.Outdated {
+	if v.Came, err = k.came(c.r.Context(), d); err != nil {
+		return err
+	}
+	if v.Outdated = d.Base != live && !v.Came; v.Outdated {
 		now, err := k.cfg.Desk.Files(c.r.Context(), live)
 		if err != nil {
 			return err

@@ -39,6 +39,7 @@ type desk struct {
 	decisions []console.Decision // of the log; the first has id answer(0), and so on
 	unlogged  error              // why a view can't be recorded
 	gateways  func()             // what happens meanwhile, where not nil
+	problem   string             // of the gateway
 }
 
 // answer is the id of the n-th recorded decision.
@@ -83,14 +84,14 @@ func (d *desk) Policy() register.Policy {
 	for old := range d.old {
 		p.History = append(p.History, register.Activation{Revision: old})
 	}
-	p.History = append(p.History, register.Activation{Revision: r})
+	p.History = append(p.History, register.Activation{Revision: r, Draft: len(d.proposals)})
 	return p
 }
 func (d *desk) Gateways(context.Context) ([]console.Gateway, error) {
 	if d.gateways != nil {
 		d.gateways()
 	}
-	return []console.Gateway{{Name: "gw1", Serves: d.live()}}, nil
+	return []console.Gateway{{Name: "gw1", Serves: d.live(), Problem: d.problem}}, nil
 }
 func (d *desk) Officer(ref register.OfficerRef) string { return string(ref) }
 func (d *desk) Requests(context.Context, time.Time, time.Time) iter.Seq2[workbench.Recorded, error] {

@@ -13,7 +13,8 @@ import (
 type past struct {
 	register.Activation
 	Title string // of the draft that brought it
-	Live  bool
+	Now   bool   // it is what decides
+	Live  bool   // the same revision decides now, maybe since later
 }
 
 // historyView is the page of what was in force, and of what is proposed.
@@ -30,7 +31,7 @@ func (k *Console) serveHistory(c *call) error {
 	p := k.cfg.Desk.Policy()
 	v := historyView{Known: revisions(p)}
 	for i, a := range slices.Backward(p.History) {
-		one := past{Activation: a, Live: i == len(p.History)-1}
+		one := past{Activation: a, Now: i == len(p.History)-1, Live: a.Revision == p.Live}
 		if d, ok := p.Find(a.Draft); ok {
 			one.Title = d.Title
 		}
@@ -59,11 +60,14 @@ func (k *Console) serveHistory(c *call) error {
 }
 
 // State names how far a proposal is.
-func (c *call) State(s register.DraftState) string {
-	switch s {
+func (c *call) State(d register.Draft) string {
+	switch d.State {
 	case register.StateDraft:
 		return c.say("ingediend", "submitted")
 	case register.StateChecked:
+		if len(d.WaitsFor) == 0 && len(d.WaitsForHolders) > 0 {
+			return c.say("wacht op een houder", "waits for a holder")
+		}
 		return c.say("wacht op goedkeuring", "waits for approval")
 	case register.StateApproved:
 		return c.say("goedgekeurd", "approved")
@@ -74,7 +78,7 @@ func (c *call) State(s register.DraftState) string {
 	case register.StateOutdated:
 		return c.say("achterhaald", "outdated")
 	}
-	return string(s)
+	return string(d.State)
 }
 
 // Gateway is what one gateway says of itself.

@@ -135,7 +135,7 @@ func TestPagesInBothLanguages(t *testing.T) {
 	form.Set("revisie", string(s.desk.live()))
 	s.as("p2").recount("/voorstel/1")
 	author.send(at+"/toetsing", nil)
-	for _, body := author.get(at); !strings.Contains(body, "meldingen</p>"); _, body = author.get(at) { // the first answer is there
+	for _, body := author.get(at); !strings.Contains(body, "1 melding</p>"); _, body = author.get(at) { // the first answer is there
 		time.Sleep(50 * time.Millisecond)
 	}
 	author.send(at+"/toetsing/stop", nil)

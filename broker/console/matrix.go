@@ -55,7 +55,7 @@ type matrixPair struct {
 // matrixLine is what is given of some fields in one way.
 type matrixLine struct {
 	Fields []broker.FieldInfo
-	Form   broker.Form
+	Form   broker.Text
 	Basis  broker.Text
 	When   []string
 	Always bool
@@ -134,7 +134,8 @@ func (v *matrixView) pair(c *call, role, purpose string) bool {
 			if !there {
 				i, index[key] = len(v.Lines), len(v.Lines)
 				basis, _ := termText(k.Bases, string(w.Basis))
-				line := matrixLine{Form: w.Form, Basis: basis, Always: cell.Always}
+				form, _ := termText(k.Forms, string(w.Form))
+				line := matrixLine{Form: form, Basis: basis, Always: cell.Always}
 				for _, all := range w.When {
 					var words []string
 					for _, condition := range all {
@@ -156,6 +157,14 @@ func termText(list []broker.Term, id string) (broker.Text, bool) {
 		return broker.Text{}, false
 	}
 	return list[i].Text, true
+}
+
+// Term says a word of a closed list; one that is not in it by itself.
+func (c *call) Term(list []broker.Term, id any) string {
+	if t, ok := termText(list, fmt.Sprint(id)); ok {
+		return c.Text(t)
+	}
+	return fmt.Sprint(id)
 }
 
 func (k *Console) startMatrix(c *call) error {

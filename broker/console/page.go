@@ -263,6 +263,24 @@ func (c *call) Count(n int) string {
 	return sign + s
 }
 
+// Many counts something, in its singular or plural.
+func (c *call) Many(n int, oneNL, manyNL, oneEN, manyEN string) string {
+	if n == 1 {
+		return c.Count(n) + " " + c.say(oneNL, oneEN)
+	}
+	return c.Count(n) + " " + c.say(manyNL, manyEN)
+}
+
+// Power writes a number such as 4.1e+28 as people do.
+func (c *call) Power(n string) string {
+	digits, exponent, ok := strings.Cut(n, "e+")
+	if !ok {
+		return n
+	}
+	raised := strings.Map(func(r rune) rune { return []rune("⁰¹²³⁴⁵⁶⁷⁸⁹")[r-'0'] }, strings.TrimLeft(exponent, "0"))
+	return strings.Replace(digits, ".", c.say(",", "."), 1) + " × 10" + raised
+}
+
 // Telling tells whether the name of a role adds something to that of a person.
 func (c *call) Telling(p Person) bool {
 	return !strings.HasPrefix(strings.ToLower(p.Name), c.RoleName(p.Role))

@@ -89,6 +89,14 @@ type seen struct {
 // Seen puts the two together for a page.
 func (c *call) Seen(i *workbench.ImpactReport, d *workbench.Difference) seen { return seen{i, d} }
 
+// Forms are the words for forms; none where the difference is not known yet.
+func (s seen) Forms() []broker.Term {
+	if s.Difference == nil || s.Difference.Catalog == nil {
+		return nil
+	}
+	return s.Difference.Catalog.Forms
+}
+
 // Example finds a query that shows a change: the impact itself holds none, since it counts what was really asked.
 func (s seen) Example(i workbench.ImpactChange) *whyExample {
 	form := func(g *broker.Grant) broker.Form {

@@ -28,6 +28,7 @@ type whyField struct {
 	About           string // the data subject of a decision
 	Few             bool   // there are few others: it needs no opening
 	revision        broker.Revision
+	Forms           []broker.Term
 }
 
 // Try is the question of a change, to be asked in turn.
@@ -65,7 +66,7 @@ func (k *Console) shown(c *call, p answeredPart, about string) (whyPart, error) 
 	part := whyPart{About: about, Revision: p.Revision, Query: p.Query, Question: c.Text(role) + ", " + c.Text(purpose)}
 	lit := highlighter{files: p.files, link: c.linkTo(p.Revision, p.draft), lines: map[string][][]span{}}
 	for _, w := range p.report.Fields {
-		f := whyField{WhyField: w, revision: p.Revision, About: about, Few: len(p.report.Fields) <= 3}
+		f := whyField{WhyField: w, revision: p.Revision, Forms: catalog.Forms, About: about, Few: len(p.report.Fields) <= 3}
 		if w.Grant != nil {
 			f.Form, _ = termText(catalog.Forms, string(w.Grant.Form))
 		}

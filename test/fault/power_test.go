@@ -163,11 +163,12 @@ func (tr trace) cut(t *testing.T) (written, synced int64) {
 }
 
 // TestBoltSyncsBeforeItAnswers: a bbolt file can't be cut off at what was synced, so this looks on instead. One client asks
-// one question at a time; whenever its answer goes out, nothing written to the journal may be waiting for a sync.
+// one question at a time; between two of its answers something was written to the journal and synced, the pages and then the
+// meta page. (Others write there too now and then, such as who holds a lease: not between each two answers.)
 func TestBoltSyncsBeforeItAnswers(t *testing.T) {
 	d := onBolt(t)
 	file := filepath.Join(t.TempDir(), "trace")
-	stop := attach(t, d.process.Process.Pid, "-y", "-s", "12", "-e", "trace=pwrite64,write,fsync,fdatasync", "-o", file)
+	stop := attach(t, d.process.Process.Pid, "-y", "-s", "512", "-e", "trace=pwrite64,write,fsync,fdatasync", "-o", file)
 	c := d.ask(t, 1, lead)
 	c.more(t, 40)
 	c.stop(t)
@@ -178,14 +179,15 @@ func TestBoltSyncsBeforeItAnswers(t *testing.T) {
 	}
 	journal := filepath.Join(d.dir, "journal.db")
 	open := map[string]string{} // by thread: the call under way
-	waiting, synced, answers := false, 0, 0
+	waiting, synced, since, answers := false, 0, 0, 0
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSpace(line)
 		m := call.FindStringSubmatch(line)
-		if m != nil && strings.Contains(line, "\"HTTP/1.1 200") || m != nil && strings.Contains(line, "\"HTTP/1.1 403") {
-			if answers++; waiting {
-				t.Fatalf("answer %d went out before its event was synced", answers)
+		if m != nil && strings.Contains(line, "\"HTTP/1.1 ") && strings.Contains(line, "Payload-Signature") { // and none of an agency's
+			if answers++; since < 2 {
+				t.Fatalf("answer %d went out after %d syncs: before its event was safe", answers, since)
 			}
+			since, waiting = 0, false
 		}
 		name := ""
 		switch r := resumed.FindStringSubmatch(line); {
@@ -201,10 +203,12 @@ func TestBoltSyncsBeforeItAnswers(t *testing.T) {
 			delete(open, r[1])
 		}
 		if strings.HasSuffix(name, "sync") && returned.MatchString(line) {
-			waiting, synced = false, synced+1
+			if synced++; waiting {
+				waiting, since = false, since+1
+			}
 		}
 	}
-	if answers < 40 || synced < answers {
+	if answers < 40 {
 		t.Errorf("strace saw %d answers and %d syncs", answers, synced)
 	}
 	d.clean(t, c.dir)
