@@ -26,6 +26,7 @@ type fakeStore struct {
 	journal.Notebook  // nor with these
 	journal.Leases
 	journal.Inventory
+	journal.Trims
 
 	t testing.TB
 

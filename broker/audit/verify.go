@@ -24,6 +24,9 @@ type VerifyConfig struct {
 	Receipts   []broker.Receipt
 	Sealed     iter.Seq2[Sealed, error]                    // all that one verified checkpoint vouches for, in the order of the Merkle log; nil: there is none
 	Progress   func(stream journal.Stream, checked uint64) // now and then; may be nil
+
+	// Archive tells what is wrong with where older events are kept; may be nil. It is called when Sealed was read.
+	Archive func(context.Context) ([]Fault, error)
 }
 
 // Report is what verification found. OK means no fault; Unanchored in a stream tells what that does not cover.
@@ -35,7 +38,7 @@ type Report struct {
 	Heads    int            `json:"heads"`    // given that match
 	Receipts int            `json:"receipts"` // given that match
 	Sealed   uint64         `json:"sealed"`   // entries that a checkpoint vouches for, and that match
-	Faults   []Fault        `json:"faults"`   // the register's first, then writer by writer, in order
+	Faults   []Fault        `json:"faults"`   // the archive's first, then the register's, then writer by writer, in order
 	More     int            `json:"more"`     // faults beyond those listed
 }
 
@@ -68,6 +71,7 @@ const (
 	FaultUnrecorded FaultCode = "unrecorded" // a register entry without the audit event of its change, or with two
 	FaultHead       FaultCode = "head"       // a head given is not one of this log
 	FaultCheckpoint FaultCode = "checkpoint" // the Merkle log does not fit its checkpoint, or has an entry twice
+	FaultArchive    FaultCode = "archive"    // a segment is missing, altered or another than the Merkle log has
 	FaultReceipt    FaultCode = "receipt"    // a receipt given has no event, or more than one
 )
 
@@ -99,6 +103,9 @@ func Verify(ctx context.Context, c VerifyConfig) (Report, error) {
 	// The register first, then the writers up to heads taken later, then what the register got meanwhile: so each
 	// entry's event is read after the entry, and each event's entries in the end.
 	if err := v.readSealed(); err != nil { // before all else: what a checkpoint vouches for was there when it was signed
+		return fail(err)
+	}
+	if err := v.readArchive(ctx); err != nil {
 		return fail(err)
 	}
 	register := &registerCheck{place: place{verifier: v}}
@@ -191,6 +198,21 @@ func (v *verifier) fault(code FaultCode, stream journal.Stream, id journal.ID, w
 		f.ID = (*ID)(&id)
 	}
 	v.report.Faults = append(v.report.Faults, f)
+}
+
+func (v *verifier) readArchive(ctx context.Context) error {
+	if v.cfg.Archive == nil {
+		return nil
+	}
+	faults, err := v.cfg.Archive(ctx)
+	for _, f := range faults {
+		if len(v.report.Faults) == maxFaults {
+			v.report.More++
+			continue
+		}
+		v.report.Faults = append(v.report.Faults, f)
+	}
+	return err
 }
 
 // foreign tells that something is of another log; not where a damaged genesis doesn't tell which log this is.

@@ -177,6 +177,7 @@ type Store interface {
 	Snapshots
 	Notebook
 	Leases
+	Trims
 
 	// Check reads back whatever durability rests on; the error wraps ErrUnsafe where a setting is wrong.
 	Check(ctx context.Context) error

@@ -11,6 +11,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/seal"
 	"github.com/schakel/schakel/keys"
@@ -20,7 +21,7 @@ func newAudit() *cobra.Command {
 	w := &where{}
 	c := &cobra.Command{Use: "audit", Short: "Read and verify the log"}
 	w.flags(c)
-	c.AddCommand(newAuditLog(w), newAuditSubject(w), newAuditIndex(w), newAuditLooks(w), newAuditVerify(w), newAuditReplay(w), newAuditReceipts(w), newAuditBreach(w), newAuditExport(w), newAuditProve(w), newAuditKey(w))
+	c.AddCommand(newAuditLog(w), newAuditSubject(w), newAuditIndex(w), newAuditLooks(w), newAuditVerify(w), newAuditReplay(w), newAuditReceipts(w), newAuditBreach(w), newAuditExport(w), newAuditProve(w), newAuditKey(w), newAuditArchive(w))
 	return c
 }
 
@@ -78,8 +79,8 @@ func newAuditVerify(w *where) *cobra.Command {
 		Use:   "verify",
 		Short: "Prove that the log is whole and untouched, or name the first fault",
 		Long: `Checks every hash, the chain, gaps and order of every stream, the register against the events that
-recorded it, the signed heads on this machine, the receipts given, and the Merkle log: every entry that its newest checkpoint
-vouches for must be there, as it was. With --since-checkpoint the log must also extend checkpoints that were kept before. A
+recorded it, the signed heads on this machine, the receipts given, the archive, and the Merkle log: every entry that its newest
+checkpoint vouches for must be there, as it was. With --since-checkpoint the log must also extend checkpoints that were kept before. A
 copied folder is verified the same way. Exit code 1 on any fault.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -88,8 +89,10 @@ copied folder is verified the same way. Exit code 1 on any fault.`,
 				return err
 			}
 			defer func() { _ = store.Close() }()
-			cfg := audit.VerifyConfig{Store: store}
+			loose := store.Loose() // what can't be read is named
+			cfg := audit.VerifyConfig{Store: loose}
 			var sealed *checkpointJSON
+			var archived archive.Checked
 			ring, err := w.openRing()
 			if err != nil {
 				_, _ = fmt.Fprintln(c.ErrOrStderr(), "the signed heads on this machine are not checked:", err)
@@ -102,6 +105,7 @@ copied folder is verified the same way. Exit code 1 on any fault.`,
 					return err
 				}
 			}
+			cfg.Archive = checkArchive(loose, sealed, &archived)
 			if !asJSON {
 				cfg.Progress = func(s journal.Stream, n uint64) { _, _ = fmt.Fprintf(c.ErrOrStderr(), "\r%s: %d", s, n) }
 			}
@@ -110,9 +114,9 @@ copied folder is verified the same way. Exit code 1 on any fault.`,
 				return err
 			}
 			if asJSON {
-				err = printJSON(c.OutOrStdout(), verifyJSON{report, sealed})
+				err = printJSON(c.OutOrStdout(), verifyJSON{report, sealed, pointerIf(archived.Any(), archived)})
 			} else {
-				_, err = fmt.Fprint(c.OutOrStdout(), reportText(report, sealed))
+				_, err = fmt.Fprint(c.OutOrStdout(), reportText(report, sealed, pointerIf(archived.Any(), archived)))
 			}
 			if err == nil && !report.OK {
 				return &exitError{code: exitFailure}
@@ -171,7 +175,7 @@ func readReceipts(path string, ring *keys.Ring) ([]broker.Receipt, error) {
 }
 
 // reportText says what was checked, how many, and what could not be anchored.
-func reportText(r audit.Report, c *checkpointJSON) string {
+func reportText(r audit.Report, c *checkpointJSON, a *archive.Checked) string {
 	var b strings.Builder
 	b.WriteString("\r")
 	for _, s := range append([]audit.StreamReport{r.Register}, r.Writers...) {
@@ -187,6 +191,7 @@ func reportText(r audit.Report, c *checkpointJSON) string {
 	}
 	fmt.Fprintf(&b, "signed heads that match: %d; receipts that match: %d\n", r.Heads, r.Receipts)
 	b.WriteString(c.text(r.Sealed))
+	b.WriteString(archiveText(a))
 	for _, f := range r.Faults {
 		fmt.Fprintf(&b, "FAULT %s\n", f)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/audit/checkpoint"
 	"github.com/schakel/schakel/broker/audit/index"
 	"github.com/schakel/schakel/broker/register"
@@ -31,9 +32,13 @@ func (d *desk) indexOf(merkle string) index.Config {
 	return index.Config{Dir: filepath.Join(merkle, indexFolder), Log: log, Store: d.store, Ring: d.ring, Vault: d.vault}
 }
 
-// streams is what this server seals: the journal, and the indexes.
+// streams is what this server seals: the journal, the indexes and the segments of the archive.
 func (s *server) streams() checkpoint.Streams {
-	return index.Streams{Streams: s.cfg.store, Dir: s.desk.indexOf(s.cfg.sealing.dir).Dir}
+	streams := index.Streams{Streams: s.cfg.store, Dir: s.desk.indexOf(s.cfg.sealing.dir).Dir}
+	if s.cfg.archive.Folder == "" {
+		return streams
+	}
+	return archive.Streams{Streams: streams, Folder: archive.OpenFolder(s.cfg.archive.Folder)}
 }
 
 // keepIndex makes an index each day.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/audit/checkpoint"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/keys"
@@ -24,14 +25,18 @@ type checkpointJSON struct {
 	Size      uint64      `json:"size"`
 	Root      broker.Hash `json:"root"`
 	Witnesses []string    `json:"witnesses"`
-	Extends   int         `json:"extends"` // checkpoints given that it extends
-	Indexes   uint64      `json:"indexes"` // entries that are daily indexes; `audit index verify` holds these against the log
+	Extends   int         `json:"extends"`  // checkpoints given that it extends
+	Indexes   uint64      `json:"indexes"`  // entries that are daily indexes; `audit index verify` holds these against the log
+	Segments  uint64      `json:"segments"` // entries that are segments of the archive
+
+	archived map[uint64]broker.Hash // manifests of segments, by number
 }
 
 // verifyJSON is what verification found, and the checkpoint it went by; null where there was none.
 type verifyJSON struct {
 	audit.Report
-	Checkpoint *checkpointJSON `json:"checkpoint"`
+	Checkpoint *checkpointJSON  `json:"checkpoint"`
+	Archive    *archive.Checked `json:"archive"` // null where nothing was moved
 }
 
 // sealed makes verification hold the log against the Merkle log. Where there is none it says so; what is asked for by name
@@ -67,7 +72,7 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 	if err != nil {
 		return nil, err
 	}
-	out := &checkpointJSON{last.Origin, last.Size, last.Root, last.Witnesses, 0, 0}
+	out := &checkpointJSON{Origin: last.Origin, Size: last.Size, Root: last.Root, Witnesses: last.Witnesses, archived: map[uint64]broker.Hash{}}
 	for _, file := range m.older {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -87,8 +92,14 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 			if err != nil {
 				err = fmt.Errorf("%w: %w", audit.ErrSealBroken, err)
 			}
-			if leaf.Stream == checkpoint.Index {
+			switch {
+			case err != nil:
+			case leaf.Stream == checkpoint.Index:
 				out.Indexes++
+				continue
+			case leaf.Stream == checkpoint.Archive:
+				out.Segments++
+				out.archived[leaf.ID.Seq] = leaf.Hash
 				continue
 			}
 			if !yield(audit.Sealed(leaf), err) {
@@ -108,11 +119,26 @@ func (c *checkpointJSON) text(matched uint64) string {
 	if c.Indexes > 0 {
 		s += fmt.Sprintf("; %d are daily indexes (audit index verify)", c.Indexes)
 	}
+	if c.Segments > 0 {
+		s += fmt.Sprintf("; %d are segments of the archive", c.Segments)
+	}
 	if len(c.Witnesses) > 0 {
 		s += "; cosigned by " + strings.Join(c.Witnesses, ", ")
 	}
 	if c.Extends > 0 {
 		s += fmt.Sprintf("; it extends %d kept before", c.Extends)
+	}
+	return s + "\n"
+}
+
+// archiveText says what of the archive was checked.
+func archiveText(a *archive.Checked) string {
+	if a == nil {
+		return ""
+	}
+	s := fmt.Sprintf("archive: %d events in %d segments, of which the checkpoint has %d", a.Events, a.Segments, a.Sealed)
+	if a.Waiting > 0 {
+		s += fmt.Sprintf("; %d wait for one", a.Waiting)
 	}
 	return s + "\n"
 }

@@ -79,6 +79,7 @@ type sealing struct {
 	dir, origin string
 	quorum      int
 	witnesses   []checkpoint.Witness
+	witnessKeys []string     // their verifier keys
 	listener    net.Listener // nil: the log is served by nobody
 	maxUnsealed time.Duration
 }
@@ -91,6 +92,7 @@ func (c *checkpointsConfig) sealing(ctx context.Context) (*sealing, error) {
 			return nil, fmt.Errorf("checkpoints.witnesses: %w", err)
 		}
 		s.witnesses = append(s.witnesses, witness)
+		s.witnessKeys = append(s.witnessKeys, w.VerifierKey)
 	}
 	if c.Listen == "" {
 		return s, nil
@@ -172,6 +174,8 @@ func (s *server) lease() func(context.Context) (uint64, time.Time, error) {
 			return 0, time.Time{}, err
 		}
 		fence, until = got, now.Add(leaseTime-leaseMargin)
+		ends := until
+		s.leads.Store(&ends)
 		return fence, until, nil
 	}
 }
@@ -214,6 +218,9 @@ func (s *server) seal() error {
 		defer func() { _ = site.Close() }()
 	}
 	running.Go(s.keepIndex)
+	if s.cfg.archive.Folder != "" {
+		running.Go(s.keepArchive)
+	}
 	c.Run(s.background)
 	return nil
 }

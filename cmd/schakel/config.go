@@ -47,6 +47,7 @@ type config struct {
 	Console     consoleConfig     `yaml:"console"`
 	Residents   residentsConfig   `yaml:"residents"`
 	Checkpoints checkpointsConfig `yaml:"checkpoints"`
+	Archive     archiveConfig     `yaml:"archive"`
 
 	// MetricsFrom lists the networks (10.1.0.0/16) that may read /metrics besides this machine. Others get 404.
 	MetricsFrom []string `yaml:"metricsFrom"`
@@ -224,6 +225,10 @@ func parseConfig(data []byte) (*config, error) {
 	if err := c.Checkpoints.check(); err != nil {
 		return nil, err
 	}
+	c.Archive.defaults()
+	if err := c.Archive.check(); err != nil {
+		return nil, err
+	}
 	c.Limits.defaults()
 	return c, c.Limits.check()
 }
@@ -253,7 +258,7 @@ func (l *limitsConfig) defaults() {
 func (c *config) resolve(dir string) {
 	paths := []*string{&c.Data, &c.Keys.File, &c.Keys.PassphraseFile, &c.Redis.PasswordFile, &c.Redis.SentinelPasswordFile, &c.Redis.CA, &c.TLS.Certificate,
 		&c.TLS.Key, &c.TLS.ClientCA, &c.Console.Certificate, &c.Console.Key, &c.Console.ClientSecretFile, &c.Checkpoints.Folder,
-		&c.Residents.Certificate, &c.Residents.Key, &c.Residents.ClientSecretFile}
+		&c.Residents.Certificate, &c.Residents.Key, &c.Residents.ClientSecretFile, &c.Archive.Folder}
 	for i := range c.Source {
 		s := &c.Source[i]
 		paths = append(paths, &s.Certificate, &s.CertificateKey, &s.CA)

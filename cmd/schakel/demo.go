@@ -19,6 +19,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/bolt"
 	"github.com/schakel/schakel/broker/journal/socket"
@@ -162,7 +163,7 @@ func (d *demo) journal() (*bolt.Store, error) {
 	if err := store.Close(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{headsFolder, agenciesFolder, officersFolder, checkpointsFolder, demoFile, journalFile, seedingFile} {
+	for _, name := range []string{headsFolder, agenciesFolder, officersFolder, checkpointsFolder, archiveFolder, demoFile, journalFile, seedingFile} {
 		if err := os.RemoveAll(filepath.Join(d.data, name)); err != nil {
 			return nil, fmt.Errorf("clear what an interrupted start left: %w", err)
 		}
@@ -190,7 +191,9 @@ func (d *demo) start(ctx context.Context, store journal.Store, listener net.List
 	}
 	limits := limitsConfig{RequestsPerSecond: 1000, Burst: 1000}
 	limits.defaults()
-	s, err := newServer(ctx, serverConfig{store: store, ring: ring, sources: sources, dir: d.data, writer: demoWriterName,
+	moved := archiveConfig{Folder: filepath.Join(d.data, archiveFolder)}
+	moved.defaults()
+	s, err := newServer(ctx, serverConfig{store: archive.NewStore(store, archive.OpenFolder(moved.Folder)), archive: moved, ring: ring, sources: sources, dir: d.data, writer: demoWriterName,
 		listener: listener, console: site, residents: residents, sealing: sealing, limits: limits, log: log})
 	if err != nil {
 		return nil, demoInfo{}, errors.Join(err, sealing.listener.Close())

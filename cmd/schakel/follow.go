@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/bolt"
 )
@@ -14,8 +15,8 @@ import (
 type followed struct {
 	where *where
 	say   io.Writer
-	store journal.Store // nil: not open now
-	away  bool          // it could not be read, and that was said
+	store *archive.Store // nil: not open now
+	away  bool           // it could not be read, and that was said
 }
 
 func (f *followed) open(ctx context.Context) (journal.Store, error) {
@@ -39,7 +40,10 @@ func (f *followed) close() {
 
 // end is called at the end of the log.
 func (f *followed) end() {
-	if _, file := f.store.(*bolt.Store); file {
+	if f.store == nil {
+		return
+	}
+	if _, file := f.store.Store.(*bolt.Store); file {
 		f.close()
 	}
 }

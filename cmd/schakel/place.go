@@ -22,6 +22,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/decide"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/bolt"
@@ -51,6 +52,7 @@ const patience = 5 * time.Second
 // stopped folder, or Redis; the command does the same with each.
 type where struct {
 	data, redis, keys, passphrase string
+	archived                      string // folder of the archive
 
 	anyPolicy bool // open the desk also where the revision in force can't be loaded: for the commands that mend it
 }
@@ -63,6 +65,8 @@ func (w *where) flags(c *cobra.Command) {
 	f.StringVar(&w.keys, "keys", os.Getenv("SCHAKEL_KEYS"), "key ring file; default: keys.jwe in the data folder ($SCHAKEL_KEYS)")
 	f.StringVar(&w.passphrase, "passphrase-file", os.Getenv("SCHAKEL_PASSPHRASE_FILE"),
 		"file with the ring's passphrase; default: passphrase in the data folder, or $SCHAKEL_PASSPHRASE")
+	f.StringVar(&w.archived, "archive", os.Getenv("SCHAKEL_ARCHIVE"),
+		"folder with events that were moved out of the journal; default: archive in the data folder ($SCHAKEL_ARCHIVE)")
 }
 
 func dataFlag(c *cobra.Command, to *string) {
@@ -85,8 +89,17 @@ func readLine(in io.Reader) (string, error) {
 	return line, nil
 }
 
-// openStore opens the journal.
-func (w *where) openStore(ctx context.Context, readOnly bool) (journal.Store, error) {
+// openStore opens the journal, with the archive of its older events.
+func (w *where) openStore(ctx context.Context, readOnly bool) (*archive.Store, error) {
+	store, err := w.openJournal(ctx, readOnly)
+	if err != nil {
+		return nil, err
+	}
+	return archive.NewStore(store, archive.OpenFolder(w.archiveFolder())), nil
+}
+
+// openJournal opens the journal alone.
+func (w *where) openJournal(ctx context.Context, readOnly bool) (journal.Store, error) {
 	if w.redis != "" {
 		cfg, err := parseRedisURL(w.redis)
 		if err != nil {

@@ -37,20 +37,25 @@ func (m *merkle) flags(c *cobra.Command) {
 func (m *merkle) keys(ctx context.Context, store journal.Store, ring *keys.Ring) (checkpoint.Keys, error) {
 	origin := m.origin
 	if origin == "" {
-		page, err := store.Read(ctx, journal.Register, journal.ID{}, 1)
-		if err != nil {
-			return checkpoint.Keys{}, err
-		}
-		if len(page) == 0 {
-			return checkpoint.Keys{}, errors.New("this journal has no log yet")
-		}
-		log, err := register.LogOf(page[0])
+		log, err := logOf(ctx, store)
 		if err != nil {
 			return checkpoint.Keys{}, err
 		}
 		origin = "schakel/" + log
 	}
 	return checkpoint.NewKeys(origin, ring.CheckpointKeys(), m.witnesses, m.quorum)
+}
+
+// logOf gives the id of a journal's log.
+func logOf(ctx context.Context, store journal.Store) (string, error) {
+	page, err := store.Read(ctx, journal.Register, journal.ID{}, 1)
+	if err != nil {
+		return "", err
+	}
+	if len(page) == 0 {
+		return "", errors.New("this journal has no log yet")
+	}
+	return register.LogOf(page[0])
 }
 
 func newAuditKey(w *where) *cobra.Command {

@@ -13,12 +13,14 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/gateway"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/socket"
@@ -28,7 +30,7 @@ import (
 
 // serverConfig is what a running gateway is made of; demo and serve fill it.
 type serverConfig struct {
-	store    journal.Store
+	store    *archive.Store // the journal, and the archive of its older events
 	ring     *keys.Ring
 	sources  broker.Sources
 	dir      string // heads/ and the administration socket
@@ -44,6 +46,7 @@ type serverConfig struct {
 	console     *consoleSite   // nil: no console
 	residents   *residentsSite // nil: no site for residents
 	sealing     *sealing       // nil: no checkpoints
+	archive     archiveConfig  // where the store's archive is; without a folder nothing is moved
 }
 
 // server is one gateway: register view, writer, broker and listeners, wired.
@@ -56,6 +59,7 @@ type server struct {
 	url    string
 
 	unsealed unsealed
+	leads    atomic.Pointer[time.Time] // until when this process is the one that seals; nil: it never was
 
 	failed     chan error
 	wait       sync.WaitGroup // what runs until background ends
@@ -119,7 +123,7 @@ func (s *server) serve(ctx context.Context) error {
 			s.failed <- err
 		}
 	}()
-	s.wait.Go(func() { s.failed <- s.socket.Serve(s.background, s.cfg.store) })
+	s.wait.Go(func() { s.failed <- s.socket.Serve(s.background, s.cfg.store.Store) })
 	s.wait.Go(func() { s.failed <- s.desk.register.Follow(s.background) })
 	s.wait.Go(func() { s.desk.register.KeepSnapshots(s.background, s.cfg.limits.SnapshotEvery, s.snapshotMade) })
 	s.wait.Go(func() {
@@ -267,7 +271,7 @@ func (s *server) follow() {
 // reverify accepts a store that restarted (another run id) only when this writer's stream ends where it may have left it,
 // and the register holds everything its view does: a replica that took over may lack entries.
 func (s *server) reverify() error {
-	store, ok := s.cfg.store.(interface{ Reverify(context.Context) error })
+	store, ok := s.cfg.store.Store.(interface{ Reverify(context.Context) error })
 	if !ok || !errors.Is(s.writer.Healthy(), journal.ErrUnsafe) {
 		return nil
 	}

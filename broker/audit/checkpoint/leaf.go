@@ -22,14 +22,18 @@ type Leaf struct {
 // checkpointer its Streams may, and then lists IndexWriter among the writers.
 const Index journal.Stream = "index"
 
+// Archive is the stream of the manifests of segments (package archive), in the same way.
+const Archive journal.Stream = "archive"
+
 // What a leaf says in the place of a writer for streams that have none. No writer can have these names.
 const (
-	registerName = "register:"
-	IndexWriter  = "index:"
+	registerName  = "register:"
+	IndexWriter   = "index:"
+	ArchiveWriter = "archive:"
 )
 
 // Text gives the leaf's bytes: "v1 writer epoch seq hash", the hash in hex. The register stands under "register:", the daily
-// indexes of data subjects under "index:".
+// indexes of data subjects under "index:", the segments of the archive under "archive:".
 func (l Leaf) Text() []byte {
 	name, isWriter := strings.CutPrefix(string(l.Stream), "audit:")
 	if !isWriter {
@@ -55,6 +59,8 @@ func ParseLeaf(text []byte) (Leaf, error) {
 		l.Stream = journal.Register
 	case words[1] == IndexWriter:
 		l.Stream = Index
+	case words[1] == ArchiveWriter:
+		l.Stream = Archive
 	case !journal.ValidWriter(words[1]):
 		return l, bad
 	}

@@ -63,6 +63,49 @@ func (l *Log) Prove(ctx context.Context, leaf Leaf, extra []byte) ([]byte, error
 	return b.Bytes(), nil
 }
 
+// Covers tells how many entries of one stream, given in their order, a checkpoint of this log vouches for: from the first on, up
+// to one that it does not have yet. It proves each to be in the tree. That the tree has another in the place of one is an error.
+func (l *Log) Covers(ctx context.Context, c Checkpoint, entries []Leaf) (int, error) {
+	if len(entries) == 0 {
+		return 0, nil
+	}
+	fail := func(n int, err error) (int, error) {
+		return 0, fmt.Errorf("find %s %s in the Merkle log: %w", entries[n].Stream, entries[n].ID, err)
+	}
+	at, found, err := l.find(ctx, entries[0], c.Size)
+	if err != nil || !found {
+		return 0, err
+	}
+	builder, err := client.NewProofBuilder(ctx, c.Size, l.files().ReadTile)
+	if err != nil {
+		return fail(0, err)
+	}
+	n := 0
+	for leaf, err := range l.leaves(ctx, at, c.Size) {
+		if err != nil {
+			return fail(n, err)
+		}
+		if n == len(entries) {
+			return n, nil
+		}
+		if leaf.Stream == entries[n].Stream {
+			if leaf != entries[n] {
+				return fail(n, fmt.Errorf("it has %s with another hash in its place; run `schakel audit verify`", leaf.ID))
+			}
+			hashes, err := builder.InclusionProof(ctx, at)
+			if err == nil {
+				err = proof.VerifyInclusion(rfc6962.DefaultHasher, at, c.Size, rfc6962.DefaultHasher.HashLeaf(leaf.Text()), hashes, c.Root[:])
+			}
+			if err != nil {
+				return fail(n, err)
+			}
+			n++
+		}
+		at++
+	}
+	return n, nil
+}
+
 // Proof is a read C2SP tlog-proof: not yet verified.
 type Proof struct {
 	Extra  []byte // signed by nobody

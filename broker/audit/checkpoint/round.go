@@ -48,6 +48,8 @@ func (l *leading) gather(ctx context.Context) (leaves []Leaf, err error) {
 			names = append(names, journal.Audit(w))
 		case w == IndexWriter:
 			names = append(names, Index)
+		case w == ArchiveWriter:
+			names = append(names, Archive)
 		}
 	}
 	for _, s := range names {

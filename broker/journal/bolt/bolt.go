@@ -119,7 +119,7 @@ func (s *Store) prepare() error {
 		return err
 	}
 	return s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketRegister, bucketAudit, bucketBlobs, bucketKeys, bucketSnapshots, bucketNotes, bucketLeases} {
+		for _, name := range [][]byte{bucketRegister, bucketAudit, bucketBlobs, bucketKeys, bucketSnapshots, bucketNotes, bucketLeases, bucketTrimmed} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}

@@ -21,6 +21,7 @@ var (
 	bucketSnapshots = []byte("snapshots")
 	bucketNotes     = []byte("notes")
 	bucketLeases    = []byte("leases")
+	bucketTrimmed   = []byte("trimmed")
 )
 
 // key orders entries as their ids: epoch and seq, big-endian.

@@ -55,6 +55,7 @@ func Run(t *testing.T, b Backend) {
 		{"Snapshots", testSnapshots},
 		{"Notes", testNotes},
 		{"Lease", testLease},
+		{"Trim", testTrim},
 		{"Context", testContext},
 		{"Check", testCheck},
 		{"Claim", testClaim},

@@ -63,7 +63,7 @@ var _ journal.Store = (*Store)(nil)
 
 // keys are the names of a shard in Redis. The braces put them in one slot of a cluster, so that one script may use them.
 type keys struct {
-	register, audit, writers, blobs, wrapped, snapshot, notes, lease, fences, nudge string
+	register, audit, writers, blobs, wrapped, snapshot, notes, lease, fences, trimmed, nudge string
 }
 
 func keysOf(shard string) keys {
@@ -71,7 +71,7 @@ func keysOf(shard string) keys {
 	return keys{
 		register: prefix + "register", audit: prefix + "audit:", writers: prefix + "writers",
 		blobs: prefix + "blobs", wrapped: prefix + "keys", snapshot: prefix + "snapshot", notes: prefix + "notes",
-		lease: prefix + "lease:", fences: prefix + "fences", nudge: prefix + "nudge",
+		lease: prefix + "lease:", fences: prefix + "fences", trimmed: prefix + "trimmed", nudge: prefix + "nudge",
 	}
 }
 

@@ -258,6 +258,16 @@ func (c *client) Notes(ctx context.Context) (map[string][]byte, error) {
 	return a.Notes, err
 }
 
+func (c *client) Trim(ctx context.Context, s journal.Stream, upTo journal.Head) error {
+	_, err := c.call(ctx, "trim", request{Stream: s, After: upTo})
+	return err
+}
+
+func (c *client) Trimmed(ctx context.Context, s journal.Stream) (journal.Head, error) {
+	a, err := c.call(ctx, "trimmed", request{Stream: s})
+	return a.Head, err
+}
+
 func (c *client) Check(ctx context.Context) error {
 	_, err := c.call(ctx, "check", request{})
 	return err

@@ -145,6 +145,13 @@ func calls(s journal.Store) map[string]func(context.Context, request) (response,
 			notes, err := s.Notes(ctx)
 			return response{Notes: notes}, err
 		},
+		"trim": func(ctx context.Context, q request) (response, error) {
+			return response{}, s.Trim(ctx, q.Stream, q.After)
+		},
+		"trimmed": func(ctx context.Context, q request) (response, error) {
+			h, err := s.Trimmed(ctx, q.Stream)
+			return response{Head: h}, err
+		},
 		"check": func(ctx context.Context, _ request) (response, error) { return response{}, s.Check(ctx) },
 	}
 }

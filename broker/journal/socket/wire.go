@@ -133,6 +133,7 @@ func readJSON(r io.Reader, into any) error {
 var kinds = map[string]error{
 	"absent":      journal.ErrAbsent,
 	"exists":      journal.ErrExists,
+	"kept":        journal.ErrKept,
 	"leased":      journal.ErrLeased,
 	"unsafe":      journal.ErrUnsafe,
 	"unsupported": errors.ErrUnsupported,

@@ -1,0 +1,450 @@
+package archive
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit/checkpoint"
+	"github.com/schakel/schakel/broker/journal"
+)
+
+// Config says what is moved, and where to.
+type Config struct {
+	Dir   string                         // the folder, of this log alone
+	Log   string                         // the log's id
+	Store *Store                         // the journal, read over that folder
+	Old   func(journal.Entry) bool       // whether an event may be moved; once one may not, none after it is
+	Due   func(first journal.Entry) bool // whether a segment that begins with it is made although it is not full; nil: always
+	// Merkle gives the log whose published checkpoint must cover what is dropped: under the keys of the log and of the
+	// witnesses that must cosign.
+	Merkle func() (*checkpoint.Log, error)
+	Wait   time.Duration // for a checkpoint over the new manifests
+
+	Progress func(Moved)      // now and then; may be nil
+	Now      func() time.Time // time.Now when nil
+
+	step func(string) error // tests stop here
+}
+
+// Moved is what one Move did.
+type Moved struct {
+	Segments int    `json:"segments"` // made
+	Events   uint64 `json:"events"`   // in them
+	Bytes    uint64 `json:"bytes"`    // of their lines
+	Stored   uint64 `json:"stored"`   // of their files
+	Trimmed  uint64 `json:"trimmed"`  // events dropped from the journal; of segments made before too
+	Waiting  int    `json:"waiting"`  // segments that no checkpoint covers yet: they are dropped from the journal next time
+}
+
+// ErrBusy tells that another process moves events into this folder now.
+var ErrBusy = errors.New("another process archives now; wait until it is done")
+
+// mover is one Move.
+type mover struct {
+	Config
+	places []place
+	last   Manifest // the newest
+	moved  Moved
+}
+
+// Move writes the events that are old enough into segments, and drops from the journal what the log vouches for. What an
+// earlier one left, which may have died at any moment, it takes up.
+func Move(ctx context.Context, c Config) (Moved, error) {
+	m := &mover{Config: c}
+	if m.Now == nil {
+		m.Now = time.Now
+	}
+	release, err := lock(c.Dir)
+	if err == nil {
+		err = errors.Join(m.run(ctx), release())
+	}
+	if err != nil {
+		return m.moved, fmt.Errorf("archive: %w", err)
+	}
+	return m.moved, nil
+}
+
+// lock takes the folder, makes it where it is not there, and clears what nobody finished.
+func lock(dir string) (release func() error, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = ErrBusy
+	}
+	var left []string
+	if err == nil {
+		left, err = filepath.Glob(filepath.Join(dir, unfinished+"*"))
+	}
+	for _, name := range left {
+		err = errors.Join(err, os.Remove(name))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f.Close, nil // which lets go of the lock
+}
+
+func (m *mover) run(ctx context.Context) error {
+	var err error
+	if m.places, err = m.Store.folder.list(); err != nil {
+		return err
+	}
+	if n := len(m.places); n > 0 {
+		if m.last, err = m.Store.folder.manifest(m.places[n-1]); err != nil {
+			return err
+		}
+		if m.last.Seq != uint64(n-1) {
+			return fmt.Errorf("%s has %d segments, and the last has number %d: one is missing; put it back, `schakel audit verify` names it", m.Dir, n, m.last.Seq)
+		}
+		if m.last.Log != m.Log {
+			return fmt.Errorf("%s holds segments of another log; name a folder of its own for this one", m.Dir)
+		}
+	}
+	writers, err := m.Store.Writers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range writers {
+		if err := m.write(ctx, w); err != nil {
+			return fmt.Errorf("%s: %w", journal.Audit(w), err)
+		}
+	}
+	return m.drop(ctx, writers)
+}
+
+// at is where tests stop.
+func (m *mover) at(step string) error {
+	if m.Progress != nil {
+		m.Progress(m.moved)
+	}
+	if m.step != nil {
+		return m.step(step)
+	}
+	return nil
+}
+
+// of gives a writer's segments, in order.
+func (m *mover) of(writer string) []place {
+	var out []place
+	for _, p := range m.places {
+		if p.writer == writer {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// write makes segments of what of a stream may be moved.
+func (m *mover) write(ctx context.Context, writer string) error {
+	var before journal.Head
+	if list := m.of(writer); len(list) > 0 {
+		last, err := m.Store.folder.manifest(list[len(list)-1])
+		if err != nil {
+			return err
+		}
+		before = last.Last
+	}
+	for {
+		run, err := m.next(ctx, writer, before)
+		if err != nil || len(run) == 0 {
+			return err
+		}
+		lines, n := []byte(nil), 0
+		for n < len(run) && len(lines) < fullSize {
+			if lines, err = appendLine(lines, run[n]); err != nil {
+				return fmt.Errorf("event %s: %w", run[n].ID, err)
+			}
+			n++
+		}
+		if len(lines) < fullSize && m.Due != nil && !m.Due(run[0]) {
+			return nil
+		}
+		end := run[n-1]
+		s := Manifest{Log: m.Log, Made: m.Now().UTC().Truncate(time.Second), Writer: writer, Before: before, First: run[0].ID,
+			Last: journal.Head{ID: end.ID, Hash: end.Hash}, Count: uint64(n), Size: uint64(len(lines)), Digest: sha256.Sum256(lines)}
+		if len(m.places) > 0 {
+			s.Seq, s.Prev = m.last.Seq+1, m.last.Hash()
+		}
+		if err := m.put(s, lines); err != nil {
+			return err
+		}
+		before = s.Last
+	}
+}
+
+// page is how many events are read at a time: more than a batch.
+const page = 2 * journal.MaxEvents
+
+func sizeOf(entries []journal.Entry) (size int) {
+	for _, e := range entries {
+		size += len(e.Bytes)
+	}
+	return size
+}
+
+// next gives the events after one that may be moved, as many as make a segment full and no more: old, under the checkpoint, and
+// not the writer's last batch.
+func (m *mover) next(ctx context.Context, writer string, before journal.Head) ([]journal.Entry, error) {
+	stream := journal.Audit(writer)
+	run, err := m.after(ctx, stream, before)
+	if err != nil || len(run) == 0 {
+		return nil, err
+	}
+	// As far as it needs to know that a batch follows.
+	for more := run; len(more) == page && sizeOf(run[:len(run)-journal.MaxEvents]) < fullSize; {
+		if more, err = m.Store.Read(ctx, stream, run[len(run)-1].ID, page); err != nil {
+			return nil, err
+		}
+		run = append(run, more...)
+	}
+	run = run[:max(0, len(run)-journal.MaxEvents)]
+	last := before.ID
+	for i, e := range run {
+		if !e.ID.Follows(last) {
+			return nil, fmt.Errorf("event %s does not follow %s; run `schakel audit verify`", e.ID, last)
+		}
+		if last = e.ID; !m.Old(e) {
+			run = run[:i]
+			break
+		}
+	}
+	if len(run) == 0 {
+		return nil, nil
+	}
+	log, c, err := m.checkpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n, err := log.Covers(ctx, c, leavesOf(stream, run))
+	return run[:n], err
+}
+
+// after reads the first page after the last event that was moved, which must still be the one it was.
+func (m *mover) after(ctx context.Context, stream journal.Stream, before journal.Head) ([]journal.Entry, error) {
+	if before == (journal.Head{}) {
+		return m.Store.Read(ctx, stream, journal.ID{}, page)
+	}
+	run, err := m.Store.Read(ctx, stream, before.ID.Before(), 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(run) == 0 || run[0].ID != before.ID || run[0].Hash != before.Hash {
+		return nil, fmt.Errorf("event %s was archived, and the journal has another in its place or none: it was put back or rewritten; run `schakel audit verify`", before.ID)
+	}
+	return m.Store.Read(ctx, stream, before.ID, page)
+}
+
+func leavesOf(stream journal.Stream, entries []journal.Entry) []checkpoint.Leaf {
+	out := make([]checkpoint.Leaf, len(entries))
+	for i, e := range entries {
+		out[i] = checkpoint.Leaf{Stream: stream, ID: e.ID, Hash: e.Hash}
+	}
+	return out
+}
+
+// checkpoint gives the published checkpoint, which the witnesses cosigned.
+func (m *mover) checkpoint(ctx context.Context) (*checkpoint.Log, checkpoint.Checkpoint, error) {
+	log, err := m.Merkle()
+	if err != nil {
+		return nil, checkpoint.Checkpoint{}, err
+	}
+	c, err := log.Latest(ctx)
+	return log, c, err
+}
+
+// put writes a segment to disk, under its name once it is whole.
+func (m *mover) put(s Manifest, lines []byte) (err error) {
+	file, err := pack(s, lines)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(m.Dir, unfinished)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if removed := os.Remove(f.Name()); !errors.Is(removed, fs.ErrNotExist) {
+			err = errors.Join(err, removed)
+		}
+	}()
+	_, err = f.Write(file)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := m.at("written"); err != nil {
+		return err
+	}
+	if err := os.Link(f.Name(), filepath.Join(m.Dir, s.place().name())); err != nil { // unlike a rename, it replaces nothing
+		return err
+	}
+	if err := syncFolder(m.Dir); err != nil {
+		return err
+	}
+	m.places, m.last = append(m.places, s.place()), s
+	m.moved.Segments++
+	m.moved.Events += s.Count
+	m.moved.Bytes += s.Size
+	m.moved.Stored += uint64(len(file))
+	return m.at("named")
+}
+
+// syncFolder makes the names in a folder durable.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// drop drops from the journal what a checkpoint covers, segment by segment.
+func (m *mover) drop(ctx context.Context, writers []string) error {
+	var todo []place
+	for _, w := range writers {
+		done, err := m.Store.Trimmed(ctx, journal.Audit(w))
+		if err != nil {
+			return err
+		}
+		for _, p := range m.of(w) {
+			if done.ID.Less(p.last) {
+				todo = append(todo, p)
+			}
+		}
+	}
+	for end := time.Now().Add(m.Wait); len(todo) > 0; {
+		n, err := m.dropSealed(ctx, todo)
+		if err != nil {
+			return err
+		}
+		if todo = todo[n:]; len(todo) == 0 || !time.Now().Before(end) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	m.moved.Waiting = len(todo)
+	return nil
+}
+
+// dropSealed drops the events of segments, up to the first that no checkpoint covers yet, and tells how many it passed.
+func (m *mover) dropSealed(ctx context.Context, todo []place) (int, error) {
+	log, c, err := m.checkpoint(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for i, p := range todo {
+		covered, err := m.readBack(ctx, log, c, p)
+		if err != nil {
+			return i, fmt.Errorf("segment %s: %w; nothing of it is dropped", p.name(), err)
+		}
+		if !covered {
+			return i, nil
+		}
+	}
+	return len(todo), nil
+}
+
+// readBack reads a segment from the folder, makes sure that a checkpoint covers its manifest and each of its events, and drops
+// those. It tells whether the checkpoint goes far enough.
+func (m *mover) readBack(ctx context.Context, log *checkpoint.Log, c checkpoint.Checkpoint, p place) (bool, error) {
+	s, entries, err := load(m.Dir, p)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		if e.Hash != broker.Hash(sha256.Sum256(e.Bytes)) {
+			return false, fmt.Errorf("event %s has other bytes than its hash says", e.ID)
+		}
+	}
+	if n, err := log.Covers(ctx, c, []checkpoint.Leaf{s.leaf()}); err != nil || n == 0 {
+		return false, err
+	}
+	if n, err := log.Covers(ctx, c, leavesOf(journal.Audit(p.writer), entries)); err != nil || n < len(entries) {
+		return false, err
+	}
+	if err := m.at("read back"); err != nil {
+		return false, err
+	}
+	if done, err := m.Store.Trimmed(ctx, journal.Audit(p.writer)); err != nil || done != s.Before {
+		return false, cmp.Or(err, fmt.Errorf("it begins after %s, and the journal was dropped up to %s", s.Before.ID, done.ID))
+	}
+	began := time.Now()
+	if err := m.Store.Trim(ctx, journal.Audit(p.writer), s.Last); err != nil {
+		return false, err
+	}
+	m.moved.Trimmed += s.Count
+	if err := m.at("dropped"); err != nil {
+		return false, err
+	}
+	select { // as much rest as work: gateways append meanwhile
+	case <-ctx.Done():
+		return true, ctx.Err()
+	case <-time.After(min(time.Since(began), time.Second)):
+	}
+	return true, nil
+}
+
+// Streams is a journal with one stream more: that of the manifests in a folder. A checkpointer that is given it seals them.
+type Streams struct {
+	checkpoint.Streams
+	Folder *Folder
+}
+
+// Writers implements checkpoint.Streams.
+func (s Streams) Writers(ctx context.Context) ([]string, error) {
+	writers, err := s.Streams.Writers(ctx)
+	own := slices.DeleteFunc(writers, func(w string) bool { return w == checkpoint.ArchiveWriter })
+	return append(own, checkpoint.ArchiveWriter), err
+}
+
+// Head implements checkpoint.Streams.
+func (s Streams) Head(ctx context.Context, stream journal.Stream) (journal.Head, error) {
+	if stream != checkpoint.Archive {
+		return s.Streams.Head(ctx, stream)
+	}
+	places, err := s.Folder.list()
+	if err != nil || len(places) == 0 {
+		return journal.Head{}, err
+	}
+	m, err := s.Folder.manifest(places[len(places)-1])
+	return journal.Head{ID: m.id(), Hash: m.Hash()}, err
+}
+
+// Read implements checkpoint.Streams.
+func (s Streams) Read(ctx context.Context, stream journal.Stream, after journal.ID, limit int) ([]journal.Entry, error) {
+	if stream != checkpoint.Archive {
+		return s.Streams.Read(ctx, stream, after, limit)
+	}
+	places, err := s.Folder.list()
+	var out []journal.Entry
+	for _, p := range places {
+		if id := (journal.ID{Epoch: 1, Seq: p.seq}); !after.Less(id) || len(out) >= limit {
+			continue
+		}
+		m, err := s.Folder.manifest(p)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, journal.Entry{ID: m.id(), Hash: m.Hash(), Bytes: m.Text()})
+	}
+	return out, err
+}
