@@ -86,9 +86,11 @@ type Study struct {
 	Impact     *workbench.ImpactReport
 }
 
-// Config is what a Console is made of. Desk, Dir and either Personas or OIDC must be set.
+// Config is what a Console is made of. Desk, Auditing, Dir and either Personas or OIDC must be set.
 type Config struct {
 	Desk Desk
+	// Auditing is what the pages about the log work at. It must be set.
+	Auditing Auditing
 	// Explorer explores policies, and remembers them for whoever has it too. A new one when nil.
 	Explorer *workbench.Explorer
 	// Dir is the folder that drafts are kept in until they are submitted. It is made.
@@ -115,12 +117,13 @@ type Console struct {
 	explorer  *workbench.Explorer
 	jobs      *jobs // on drafts, proposals and the matrix
 	questions *jobs // explanations: shorter, so they don't wait for those
+	looked    shelf // what sessions looked at in the log
 }
 
 // New makes a Console.
 func New(c Config) (*Console, error) {
-	if c.Desk == nil || c.Dir == "" {
-		return nil, errors.New("new console: Desk and Dir must be set")
+	if c.Desk == nil || c.Auditing == nil || c.Dir == "" {
+		return nil, errors.New("new console: Desk, Auditing and Dir must be set")
 	}
 	if (c.OIDC == nil) == (len(c.Personas) == 0) {
 		return nil, errors.New("new console: set either Personas or OIDC")

@@ -17,7 +17,7 @@ import (
 func TestRoles(t *testing.T) {
 	const p, j, f, a = "p1", "j", "f", "a"
 	all := []string{p, j, f, a}
-	readers, authors := []string{p, j, f}, []string{p, j}
+	readers, authors, watchers := []string{p, j, f}, []string{p, j}, []string{p, f, a}
 	want := map[string][]string{
 		"GET /ontwerpen": readers, "POST /ontwerpen": authors, "GET /ontwerpen/:id": readers, "POST /ontwerpen/:id/weg": authors,
 		"POST /ontwerpen/:id/verplaats": authors, "GET /ontwerpen/:id/bestand": readers, "POST /ontwerpen/:id/bestand": authors,
@@ -28,7 +28,10 @@ func TestRoles(t *testing.T) {
 		"GET /waarom": all, "POST /waarom": readers, "POST /waarom/besluit": all, "GET /waarom/:id": all, "GET /waarom/:id/voortgang": all,
 		"POST /voorstel/:nummer/activeren": authors, "GET /noodstop": {p}, "POST /noodstop": {p},
 		"GET /matrix": readers, "POST /matrix": readers, "GET /matrix/voortgang": readers, "GET /matrix/bestand": readers,
-		"GET /geschiedenis": all, "GET /": all, "GET /beleid": readers, "GET /beleid/bestand": readers, "GET /catalogus": all, "GET /afspraken": readers,
+		"GET /logboek": watchers, "POST /logboek/zoek": watchers, "GET /logboek/gevonden/:id": watchers, "POST /logboek/gebeurtenis": watchers,
+		"GET /logboek/gebeurtenis/:id": watchers, "POST /logboek/gebeurtenis/:id/bewijs": watchers, "GET /logboek/gebeurtenis/:id/bewijs": watchers,
+		"POST /logboek/gebeurtenis/:id/opnieuw": watchers,
+		"GET /geschiedenis":                     all, "GET /": all, "GET /beleid": readers, "GET /beleid/bestand": readers, "GET /catalogus": all, "GET /afspraken": readers,
 	}
 	public := []string{"GET /assets/:version/:name", "GET /toegankelijkheid", "GET /aanmelden", "POST /aanmelden", "GET /aanmelden/oidc",
 		"GET /callback", "POST /afmelden", "POST /taal"}

@@ -71,7 +71,7 @@ func (d *desk) Catalog(files map[string][]byte) (*broker.Catalog, error) {
 	return s.Catalog, nil
 }
 func (d *desk) Agencies() []broker.Agency {
-	return []broker.Agency{{OIN: "00000099000000011000", Kind: "gemeente"}}
+	return []broker.Agency{{OIN: "00000099000000011000", Kind: "gemeente", Name: "Gemeente Voorbeeld"}}
 }
 func (d *desk) Agreements() []register.Agreement {
 	return []register.Agreement{{ID: `<script>alert("afspraak")</script>`, Holder: "00000099000000011000", Recipient: "00000099000000011000",
@@ -172,15 +172,17 @@ func personas() []console.Person {
 // site is a running console.
 type site struct {
 	*httptest.Server
-	t    *testing.T
-	desk *desk
+	t     *testing.T
+	desk  *desk
+	audit *auditing
 }
 
 func start(t *testing.T, change func(*console.Config)) *site {
 	t.Helper()
 	s := httptest.NewUnstartedServer(nil)
 	d := &desk{files: policies.Files()}
-	cfg := console.Config{Desk: d, Dir: t.TempDir(), PublicURL: "http://" + s.Listener.Addr().String(), Personas: personas()}
+	a := &auditing{desk: d}
+	cfg := console.Config{Desk: d, Auditing: a, Dir: t.TempDir(), PublicURL: "http://" + s.Listener.Addr().String(), Personas: personas()}
 	if change != nil {
 		change(&cfg)
 	}
@@ -191,7 +193,7 @@ func start(t *testing.T, change func(*console.Config)) *site {
 	s.Config.Handler = k
 	s.Start()
 	t.Cleanup(func() { s.Close(); k.Halt() })
-	return &site{s, t, d}
+	return &site{s, t, d, a}
 }
 
 // visitor is a browser of its own, without scripts.

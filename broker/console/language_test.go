@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
 	"github.com/schakel/schakel/broker/console"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/workbench"
@@ -123,6 +124,10 @@ func TestPagesInBothLanguages(t *testing.T) {
 			}{workbench.Difference{Draft: s.desk.live(), Changes: []workbench.Change{{Kind: workbench.ChangeGained, Class: "gevoelig", Field: "huur.achterstand.bedrag", After: grant, Example: q}},
 				Widens: make([]workbench.Widening, 1)}, workbench.GuardrailReport{Broken: []workbench.Breach{{Field: "huur.achterstand.bedrag", Example: q}}}}),
 			Impact: s.desk.keep(t, workbench.ImpactReport{Requests: 1, Changes: []workbench.ImpactChange{{Field: "x", To: "exact", Requests: workbench.Few}}})}})
+	for range 3 {
+		s.record()
+	}
+	s.audit.events[2].StaffState = audit.PartErased
 	author := s.as("p1")
 	at := author.draft("2")
 	author.send(at+"/bestand", url.Values{"pad": {wmo}, "inhoud": {"package x\n"}})
@@ -145,11 +150,12 @@ func TestPagesInBothLanguages(t *testing.T) {
 		"/beleid/bestand": {"/beleid/bestand?pad=" + wmo, "/beleid/bestand?pad=" + wmo + "&revisie=" + string(first)}, "/catalogus": {"/catalogus"},
 		"/afspraken": {"/afspraken"}, "/matrix": {"/matrix", "/matrix?rol=wijkteammedewerker&doel=ontruiming-voorkomen"},
 		"/geschiedenis": {"/geschiedenis?van=" + string(first) + "&naar=" + string(s.desk.live())}, "/waarom": {"/waarom"}, "/ontwerpen": {"/ontwerpen"},
-		"/ontwerpen/:id": {at, outdated}, "/ontwerpen/:id/bestand": {at + "/bestand?pad=" + wmo}, "/voorstel/:nummer": {"/voorstel/1"}, "/noodstop": {"/noodstop"},
+		"/ontwerpen/:id": {at, outdated}, "/ontwerpen/:id/bestand": {at + "/bestand?pad=" + wmo}, "/voorstel/:nummer": {"/voorstel/1"}, "/noodstop": {"/noodstop"}, "/logboek": {"/logboek"},
 		"": {"/bestaat-niet"},
 	}
 	files := []string{"/assets/:version/:name", "/aanmelden/oidc", "/callback", "/matrix/voortgang", "/matrix/bestand", "/ontwerpen/:id/woorden",
-		"/ontwerpen/:id/voortgang", "/voorstel/:nummer/voortgang", "/waarom/:id", "/waarom/:id/voortgang"} // no pages, or below
+		"/ontwerpen/:id/voortgang", "/voorstel/:nummer/voortgang", "/waarom/:id", "/waarom/:id/voortgang", "/logboek/gevonden/:id",
+		"/logboek/gebeurtenis/:id", "/logboek/gebeurtenis/:id/bewijs"} // no pages, or below
 	for _, route := range console.Routes(t) {
 		if path, get := strings.CutPrefix(route, "GET "); get && pages[path] == nil && !slices.Contains(files, path) {
 			t.Errorf("this test does not visit %s", path)
@@ -201,5 +207,6 @@ func TestPagesInBothLanguages(t *testing.T) {
 			resp, body := v.ask(path, f)
 			look("POST "+path, resp.StatusCode, body)
 		}
+		v.auditorPages(look)
 	}
 }

@@ -110,6 +110,7 @@ func menu(c *call) []link {
 		{"/afspraken", c.say("Afspraken", "Agreements"), false},
 		{"/geschiedenis", c.say("Geschiedenis", "History"), false},
 		{"/waarom", c.say("Waarom", "Why"), false},
+		{"/logboek", c.say("Logboek", "Log"), false},
 	}
 }
 
@@ -145,6 +146,8 @@ func (c *call) fail(err error) {
 			c.session.Put(c.r.Context(), sessionBack, c.r.URL.RequestURI())
 		}
 		c.redirect("/aanmelden")
+	case errors.Is(err, errNoGround):
+		c.redirect("/logboek")
 	case errors.Is(err, errForbidden):
 		show(http.StatusForbidden, c.say("Dit mag u niet", "You may not do this"), told(
 			c.say("Uw rol geeft geen toegang tot deze pagina of handeling.", "Your role gives no access to this page or action."),

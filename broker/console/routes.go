@@ -14,6 +14,7 @@ type route struct {
 
 func everybody() []Role { return []Role{PrivacyOfficer, Jurist, FG, Auditor} }
 func readers() []Role   { return []Role{PrivacyOfficer, Jurist, FG} }
+func watchers() []Role  { return []Role{PrivacyOfficer, FG, Auditor} }
 func authors() []Role   { return []Role{PrivacyOfficer, Jurist} }
 
 // table is the one place that says which role may see which page and do which action.
@@ -66,6 +67,15 @@ func (k *Console) table() []route {
 		{post, "/voorstel/:nummer/goedkeuren", authors(), k.approveProposal},
 		{post, "/voorstel/:nummer/instemmen", authors(), k.recordAgreement},
 		{post, "/voorstel/:nummer/activeren", authors(), k.activateProposal},
+		{get, "/logboek", watchers(), k.serveLog},
+		{post, "/logboek/zoek", watchers(), k.searchLog},
+		{get, "/logboek/gevonden/:id", watchers(), k.serveFound},
+		{post, "/logboek/gebeurtenis", watchers(), k.openEvent},
+		{get, "/logboek/gebeurtenis/:id", watchers(), k.serveEvent},
+		{post, "/logboek/gebeurtenis/:id/bewijs", watchers(), k.proveEvent},
+		{get, "/logboek/gebeurtenis/:id/bewijs", watchers(), k.serveEventProof},
+		{post, "/logboek/gebeurtenis/:id/opnieuw", watchers(), k.replayEvent},
+
 		{get, "/noodstop", []Role{PrivacyOfficer}, k.serveStop},
 		{post, "/noodstop", []Role{PrivacyOfficer}, k.stopAll},
 	}

@@ -21,7 +21,7 @@ func newAudit() *cobra.Command {
 	w := &where{}
 	c := &cobra.Command{Use: "audit", Short: "Read and verify the log"}
 	w.flags(c)
-	c.AddCommand(newAuditLog(w), newAuditSubject(w), newAuditIndex(w), newAuditLooks(w), newAuditVerify(w), newAuditReplay(w), newAuditReceipts(w), newAuditBreach(w), newAuditExport(w), newAuditProve(w), newAuditKey(w), newAuditArchive(w))
+	c.AddCommand(newAuditLog(w), newAuditSubject(w), newAuditIndex(w), newAuditLooks(w), newAuditVerify(w), newAuditReplay(w), newAuditSearch(w), newAuditReceipts(w), newAuditBreach(w), newAuditExport(w), newAuditProve(w), newAuditKey(w), newAuditArchive(w))
 	return c
 }
 

@@ -98,7 +98,14 @@ func (c *consoleConfig) site(ctx context.Context) (*consoleSite, error) {
 
 // serveConsole runs the console until the server stops.
 func (s *server) serveConsole(site *consoleSite) error {
-	k, err := console.New(console.Config{Desk: &consoleDesk{desk: s.desk, writer: s.writer, append: appender(s.writer), dir: s.cfg.dir}, Explorer: s.desk.explorer, Dir: filepath.Join(s.cfg.dir, draftsFolder),
+	desk := &consoleDesk{desk: s.desk, writer: s.writer, append: appender(s.writer), dir: s.cfg.dir}
+	log := &auditDesk{consoleDesk: desk, config: s.desk.searchOf(s.cfg.dir), sealing: s.cfg.sealing, replaying: newReplayer(s.cfg.store)}
+	s.wait.Go(func() {
+		log.keepSearch(s.background, func(err error) {
+			s.cfg.log.Error("the log can't be searched in full for now; tried again", "error", err)
+		})
+	})
+	k, err := console.New(console.Config{Desk: desk, Auditing: log, Explorer: s.desk.explorer, Dir: filepath.Join(s.cfg.dir, draftsFolder),
 		PublicURL: site.url, Personas: site.personas, OIDC: site.oidc, TLS: site.tls, Log: s.cfg.log})
 	if err != nil {
 		return err

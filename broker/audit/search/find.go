@@ -212,19 +212,16 @@ func (f *finder) take(ctx context.Context, n int64) error {
 	if err := f.where.QueryRowContext(ctx, n).Scan(&writer, &id.Epoch, &id.Seq); err != nil {
 		return err
 	}
-	r, err := Read(ctx, f.x.cfg, f.writers[writer], id)
+	h, err := Read(ctx, f.x.cfg, f.writers[writer], id)
 	if err != nil {
 		return err
 	}
-	if r == nil {
+	if h == nil {
 		f.x.stale.Store(true)
 	}
-	if r != nil && !r.Damaged {
-		var d reader
-		if h := d.hit(*r); f.q.meets(h) {
-			f.found.Hits = append(f.found.Hits, h)
-			return nil
-		}
+	if h != nil && !h.Damaged && f.q.meets(*h) {
+		f.found.Hits = append(f.found.Hits, *h)
+		return nil
 	}
 	if f.q.Answer == "" {
 		f.found.Total--
@@ -232,14 +229,16 @@ func (f *finder) take(ctx context.Context, n int64) error {
 	return nil
 }
 
-// Read reads one disclosure of the log; nil where there is none at that place.
-func Read(ctx context.Context, c Config, writer string, id journal.ID) (*audit.Request, error) {
+// Read reads one disclosure of the log, which may be damaged; nil where there is none at that place.
+func Read(ctx context.Context, c Config, writer string, id journal.ID) (*Hit, error) {
 	page, err := c.Store.Read(ctx, journal.Audit(writer), id.Before(), 1)
 	if err != nil || len(page) == 0 || page[0].ID != id {
 		return nil, err
 	}
+	var d reader
 	for r, err := range audit.Requests(ctx, audit.RequestsConfig{Store: one{writer, page[0]}, Vault: c.Vault}) {
-		return &r, err
+		h := d.hit(r)
+		return &h, err
 	}
 	return nil, nil
 }
