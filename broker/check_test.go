@@ -93,6 +93,20 @@ func wantQuery(r Request, c *Catalog, f Facts, i int) Query {
 	return q.Canonical()
 }
 
+// holdsBack tells whether a restriction (AVG 18) holds a field about person i (-1: the household) back.
+func (f Facts) holdsBack(c *Catalog, i int, field Field) bool {
+	info, _ := c.Field(field)
+	if f.Emergency.Active && slices.Contains(f.Emergency.Domains, info.Domain) {
+		return false
+	}
+	for n, p := range f.Household {
+		if p.ProcessingRestricted && (i < 0 || n == i) {
+			return true
+		}
+	}
+	return false
+}
+
 // mayLookUp tells whether policy lets this kind of holder have person i's name, birth date and address.
 func (w *world) mayLookUp(r Request, f Facts, h Holder, i int) bool {
 	q := wantQuery(r, w.catalogs[f.Revision], f, i)
@@ -136,6 +150,9 @@ func (w *world) verifyAsks(r Request) {
 			continue
 		}
 		h := f.Holders[n]
+		if f.Household[i].ProcessingRestricted && !f.Emergency.Active {
+			w.t.Errorf("%s was asked about, or by, a person whose data may not be processed", h.Kind)
+		}
 		if len(h.Persons) > 0 && !slices.Contains(h.Persons, i) {
 			w.t.Errorf("%s was asked about (or by) a person it is not named for", h.Kind)
 		}
@@ -156,6 +173,7 @@ func (w *world) verifyAsks(r Request) {
 				person = -1
 			}
 			_, granted := w.decide(f.Revision, wantQuery(r, c, f, person)).Grants[field]
+			granted = granted && !f.holdsBack(c, person, field)
 			lookup := h.Kind == KindRvIG && slices.Contains(identityFields, field) &&
 				slices.ContainsFunc(f.Holders, func(o Holder) bool {
 					s := w.sources[o.OIN]
@@ -336,6 +354,9 @@ func (w *world) verifyGrant(r Request, e Event, g Released) {
 			if g.Subject != Household && i < 0 {
 				w.t.Errorf("%s of someone who is not in the household", g.Field)
 				return
+			}
+			if f.holdsBack(w.catalogs[f.Revision], i, g.Field) {
+				w.t.Errorf("%s of %s was released, and facts %d restrict its processing", g.Field, g.Subject, n)
 			}
 			if d := w.decide(f.Revision, wantQuery(r, w.catalogs[f.Revision], f, i)); d.Grants[g.Field].Form != g.Form {
 				w.t.Errorf("%s of %s was released, and facts %d do not grant it as %s", g.Field, g.Subject, n, g.Form)

@@ -27,6 +27,8 @@ type Person struct {
 	Deceased   bool
 	Consent    []Domain // for this agency and purpose
 	Release    []Domain
+
+	ProcessingRestricted bool // nothing of them is given (AVG 18); decided by an officer, on their request
 }
 
 // Agency is a party to Schakel: it asks, holds data, or both.

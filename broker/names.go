@@ -76,6 +76,9 @@ const (
 	ReasonNoAgreement Reason = "no-agreement"
 	// ReasonForm: the holder is asked by name, birth date and address, and may not get those in full.
 	ReasonForm Reason = "form-unavailable"
+	// ReasonProcessingRestricted: an officer restricted the processing of this person's data (AVG 18), or of somebody's in the
+	// household. It holds under every policy.
+	ReasonProcessingRestricted Reason = "processing-restricted"
 )
 
 // RoleHolder is the role in which a data holder receives the name, birth date and address it is asked by.

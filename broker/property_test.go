@@ -80,13 +80,17 @@ func anyFacts(t *rapid.T) Facts {
 		}
 		f.Holders = append(f.Holders, h)
 	}
+	if rapid.IntRange(0, 9).Draw(t, "emergency") == 0 {
+		f.Emergency = QueryEmergency{Active: true, Domains: fewOf(t, "sharing", testDomains)}
+	}
 	return f
 }
 
 func anyPerson(t *rapid.T, i int) Person {
 	births := []Date{{}, {1980 + i, 2, 3}, {2010, 0, 0}, {2012, 3, 15}, {2013, 0, 0}}
 	return Person{BSN: testBSNs[i], Birth: rapid.SampledFrom(births).Draw(t, "birth"), Restricted: rapid.IntRange(0, 4).Draw(t, "restricted") == 0,
-		Consent: fewOf(t, "consent", testDomains), Release: fewOf(t, "release", testDomains)}
+		Consent: fewOf(t, "consent", testDomains), Release: fewOf(t, "release", testDomains),
+		ProcessingRestricted: rapid.IntRange(0, 14).Draw(t, "processing restricted") == 0}
 }
 
 // moved draws what the register may say next: consents, agreements, persons, the relation or the policy changed.
@@ -96,11 +100,13 @@ func moved(t *rapid.T, f Facts) Facts {
 	if len(f.Household) == 0 {
 		return f
 	}
-	switch rapid.SampledFrom([]string{"same", "consent", "agreement", "leaves", "joins", "order", "relation", "policy", "restricted"}).Draw(t, "moved") {
+	switch rapid.SampledFrom([]string{"same", "consent", "agreement", "leaves", "joins", "order", "relation", "policy", "restricted", "processing"}).Draw(t, "moved") {
 	case "consent":
 		f.Household[0].Consent = fewOf(t, "consent", testDomains)
 	case "restricted":
 		f.Household[0].Restricted = !f.Household[0].Restricted
+	case "processing":
+		f.Household[0].ProcessingRestricted = !f.Household[0].ProcessingRestricted
 	case "agreement":
 		for i := range f.Holders {
 			f.Holders[i].Domains = fewOf(t, "domain", f.Holders[i].Domains)

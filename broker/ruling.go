@@ -124,11 +124,39 @@ func (u *ruling) decide(ctx context.Context, d Decider, now time.Time, because w
 					s.refused[f] = dec.Refusals[f]
 				}
 			}
-			continue
+		} else {
+			s.lose(dec, because)
 		}
-		s.lose(dec, because)
+		u.restrict(s, because)
 	}
 	return nil
+}
+
+// restrict takes every grant away from a person whose data may not be processed now, and from the household that they are in
+// (AVG 18(1)). That is the law under any policy, so it is no query's fact. Where acute danger was declared, the domains that
+// share in it are left to the policy: the rights of another may weigh more (AVG 18(2)).
+func (u *ruling) restrict(s *subject, because why) {
+	if !u.restricted(s) {
+		return
+	}
+	reason := ReasonProcessingRestricted
+	if because == stale {
+		reason = ReasonChanged
+	}
+	for f := range s.grants {
+		info, _ := u.catalog.Field(f)
+		if e := u.facts.Emergency; e.Active && slices.Contains(e.Domains, info.Domain) {
+			continue
+		}
+		s.refuse(f, []Reason{reason})
+	}
+}
+
+func (u *ruling) restricted(s *subject) bool {
+	if s.person >= 0 {
+		return u.facts.Household[s.person].ProcessingRestricted
+	}
+	return slices.ContainsFunc(u.facts.Household, func(p Person) bool { return p.ProcessingRestricted })
 }
 
 // lose takes away every grant that dec does not give in the same form. What stays rests on the latest basis.

@@ -19,6 +19,7 @@ func TestUnknownIsForbidden(t *testing.T) {
 		real := anyFacts(t)
 		real.Relation = Relation{Case: CaseNone, Municipality: rapid.SampledFrom([]Municipality{MunicipalitySame, MunicipalityOther, MunicipalityUnknown}).Draw(t, "municipality"),
 			Coordinator: rapid.Bool().Draw(t, "coordinator")}
+		real.Emergency = QueryEmergency{} // which binds
 		nothing := real
 		nothing.Relation = Relation{Case: CaseNone, Municipality: MunicipalityUnknown}
 		nothing.Household, nothing.Holders, nothing.Case = nil, nil, ""

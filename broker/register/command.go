@@ -29,6 +29,7 @@ type env struct {
 	verify  func(holder broker.Agency, a Agreement) error
 	signed  func(kind string, keys []json.RawMessage, payload []byte, signature string) error
 	catalog *broker.Catalog
+	indexed *index // of the view, also in a state that lies over it
 	now     time.Time
 	when    time.Time // of the entry
 }
@@ -92,6 +93,20 @@ func formFor(kind string) (form, error) {
 		return formOf[NameOfficer](), nil
 	case "officer.suspended":
 		return formOf[SuspendOfficer](), nil
+	case "request.made":
+		return formOf[MakeRequest](), nil
+	case "request.extended":
+		return formOf[ExtendRequest](), nil
+	case "request.answered":
+		return formOf[AnswerRequest](), nil
+	case "processing.restricted":
+		return formOf[RestrictProcessing](), nil
+	case "processing.lifted":
+		return formOf[LiftRestriction](), nil
+	case "representation.added":
+		return formOf[AddRepresentation](), nil
+	case "representation.ended":
+		return formOf[EndRepresentation](), nil
 	case "policy.drafted":
 		return formOf[DraftPolicy](), nil
 	case "policy.checked":

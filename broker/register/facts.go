@@ -54,6 +54,7 @@ func (r *Register) Facts(_ context.Context, q broker.Request) (broker.Facts, err
 	f.Relation.Municipality = sameMunicipality(asker.Municipality, file.municipality)
 	f.Case = file.id
 	f.Household = file.household(q.Agency, q.Purpose, now)
+	r.state.markRestricted(f.Household, r.cfg.Touch)
 	f.Holders, f.Touches = r.state.holders(file, q, now, append(touches, file.touch))
 	if file.inEmergency(now) {
 		f.Emergency = broker.QueryEmergency{Active: true, Domains: slices.Clone(file.emergency.domains)}

@@ -46,7 +46,9 @@ func draw(t *rapid.T, step int) Command {
 	holder := rapid.SampledFrom([]broker.OIN{verhuurT, kliniek}).Draw(t, "holder")
 	yes := rapid.Bool().Draw(t, "yes")
 	day := broker.Date{Year: 2026, Month: 1, Day: 1}
-	switch rapid.IntRange(0, 21).Draw(t, "kind") {
+	switch rapid.IntRange(0, 24).Draw(t, "kind") {
+	case 22, 23, 24:
+		return drawResident(t, step, person, other)
 	case 18, 19, 20, 21:
 		return drawPolicy(t)
 	case 0, 1, 2:
@@ -131,6 +133,36 @@ func drawPolicy(t *rapid.T) Command {
 	return stop(base, to)
 }
 
+// residents are an officer, and a request about each of the first persons.
+func residents() []Command {
+	out := []Command{AddOfficer{ref(petra), RolePrivacyOfficer, keyOf(petra)}}
+	for i := range 4 {
+		out = append(out, MakeRequest{ResidentRequest{ID: fmt.Sprintf("r%d", i), About: bsns[i], Kind: RequestRestriction, Text: "geef niets"}})
+	}
+	return out
+}
+
+// drawResident gives a step about what a resident asked.
+func drawResident(t *rapid.T, step, person, other int) Command {
+	id, subject := fmt.Sprintf("r%d", person), testTouch("subject", bsns[person].Reveal())
+	switch rapid.IntRange(0, 8).Draw(t, "resident") {
+	case 0:
+		return MakeRequest{ResidentRequest{ID: fmt.Sprintf("n%d", step), About: bsns[person], By: bsns[other], Kind: RequestObjection, Text: "ik maak bezwaar"}}
+	case 1:
+		return ExtendRequest{id, bsns[person], ref(petra), "het is veel"}
+	case 2:
+		return AnswerRequest{id, bsns[person], ref(petra), OutcomeGranted, "dat doen wij"}
+	case 3, 4:
+		return LiftRestriction{subject, id, ref(petra)}
+	case 5:
+		return AddRepresentation{Representation{ID: fmt.Sprintf("p%d", step), By: bsns[other], About: bsns[person], Name: "Kind", Kind: ByMentor,
+			From: broker.Date{Year: 2026, Month: 1, Day: 1}, Until: broker.Date{Year: 2027, Month: 1, Day: 1}, Proof: "beschikking", Officer: ref(petra)}}
+	case 6:
+		return EndRepresentation{fmt.Sprintf("p%d", rapid.IntRange(0, step).Draw(t, "representation")), bsns[person], ref(petra)}
+	}
+	return RestrictProcessing{subject, id, ref(petra)}
+}
+
 // told are facts without what every entry moves.
 func told(t *rapid.T, r *Register, q broker.Request) (string, broker.Facts) {
 	f, err := r.Facts(t.Context(), q)
@@ -156,7 +188,7 @@ func TestFactsNeverSilentlyStale(t *testing.T) {
 	asked := questions()
 	changed, valid := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(t, basics()...)
+		w := newWorld(t, append(basics(), residents()...)...)
 		followed := w.reopen()
 		look := func() []seen {
 			out := make([]seen, len(asked))
@@ -208,6 +240,7 @@ func TestFactsNeverSilentlyStale(t *testing.T) {
 			"cases": {w.Cases(), anew.Cases()}, "agencies": {w.Agencies(), anew.Agencies()}, "teams": {w.Teams(), anew.Teams()},
 			"agreements": {w.Agreements(), anew.Agreements()}, "consents": {w.Consents("c1"), anew.Consents("c1")},
 			"policy": {w.Policy(), anew.Policy()}, "officers": {w.Officers(), anew.Officers()},
+			"requests": {w.Requests(), anew.Requests()}, "representations": {w.Representations(), anew.Representations()},
 			"what was touched": {w.recent.at, anew.recent.at},
 		} {
 			if !same(both[0], both[1]) {

@@ -150,6 +150,8 @@ type chunk struct {
 	teams      []*team
 	files      []*caseFile
 	subjects   []subjectKey // of the members of files, in order
+	residents  []residentRecord
+	halted     []broker.Touch
 }
 
 // chunks reads a snapshot's chunks, and decrypts them on all cores. They come in order; what they say is there when ready
@@ -212,7 +214,11 @@ func (c *chunk) read(ctx context.Context, r *Register, data []byte, words []stri
 			var o Officer
 			o, err = decode[Officer](text)
 			c.officers = append(c.officers, &o)
-		case recordName, recordTeam, recordCase:
+		case recordHalted:
+			var subject broker.Touch
+			subject, err = decode[broker.Touch](text)
+			c.halted = append(c.halted, subject)
+		case recordName, recordTeam, recordCase, recordResident:
 			boxes, kinds = append(boxes, keys.Plain{KeyID: keyID, Context: snapshotBox, Text: text}), append(kinds, kind)
 		default:
 			err = errRecord
@@ -241,6 +247,12 @@ func (c *chunk) read(ctx context.Context, r *Register, data []byte, words []stri
 		case recordTeam:
 			name, t := u.team()
 			c.names, c.teams = append(c.names, name), append(c.teams, t)
+		case recordResident:
+			record, err := decode[residentRecord](box.Text)
+			if err != nil || (record.Request == nil) == (record.Representation == nil) {
+				return errRecord
+			}
+			u.b, c.residents = nil, append(c.residents, record)
 		default:
 			f := u.caseFile()
 			f.touch = touchOfCase(box.KeyID)
@@ -280,6 +292,16 @@ func (c *chunk) into(s *state, touch TouchFunc) {
 	}
 	for i, t := range c.teams {
 		s.teams.put(c.names[i], t)
+	}
+	for _, r := range c.residents {
+		if r.Request != nil {
+			s.requests.put(r.Request.ID, r.Request)
+		} else {
+			s.representations.put(r.Representation.ID, r.Representation)
+		}
+	}
+	for _, subject := range c.halted {
+		s.restricted.put(subject, true)
 	}
 	subjects := c.subjects
 	for _, f := range c.files {

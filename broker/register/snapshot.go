@@ -18,7 +18,8 @@ import (
 )
 
 // A snapshot is the view at one position: a head and chunks of records. What the log holds in clear (agencies, agreements,
-// drafts of policy) stands in clear; each case, each team and each officer's id stands encrypted under its own key, as in the log, so that an erased key makes
+// drafts of policy) stands in clear; each case, each team, each officer's id
+// and what each resident asked stands encrypted under its own key, as in the log, so that an erased key makes
 // it unreadable here too. The head names the log, the position, the hash of the register's head there, and the SHA-256 of
 // each chunk, and is encrypted and authenticated under a key of its own that only the key ring opens: who has the store
 // and not the ring can neither make a snapshot nor change one.
@@ -40,6 +41,8 @@ const (
 	recordName      = 'n' // of an officer
 	recordTeam      = 't'
 	recordCase      = 'c'
+	recordResident  = 'r' // a request or representation
+	recordHalted    = 'h' // a person of whom nothing is given
 )
 
 type snapshotHead struct {
@@ -144,6 +147,21 @@ type view struct {
 	drafts     []*proposal
 	teams      map[Team]*team
 	files      []*caseFile
+	residents  []residentRecord
+	halted     []broker.Touch
+}
+
+// residentRecord is a request or a representation.
+type residentRecord struct {
+	Request        *RequestState   `json:"request,omitempty"`
+	Representation *Representation `json:"representation,omitempty"`
+}
+
+func (r residentRecord) about() broker.BSN {
+	if r.Request != nil {
+		return r.Request.About
+	}
+	return r.Representation.About
 }
 
 func (r *Register) copyView() (view, error) {
@@ -173,6 +191,19 @@ func (r *Register) copyView() (view, error) {
 	}
 	for name, t := range s.teams.own {
 		v.teams[name] = t
+	}
+	for _, q := range s.requests.own {
+		v.residents = append(v.residents, residentRecord{Request: q})
+	}
+	for _, p := range s.representations.own {
+		if p != nil {
+			v.residents = append(v.residents, residentRecord{Representation: p})
+		}
+	}
+	for subject, halted := range s.restricted.own {
+		if halted {
+			v.halted = append(v.halted, subject)
+		}
 	}
 	return v, nil
 }
@@ -207,7 +238,15 @@ func (w *snapshotWriter) write(v view) error {
 			return err
 		}
 	}
+	for _, subject := range v.halted {
+		if err := w.inClear(recordHalted, subject); err != nil {
+			return err
+		}
+	}
 	if err := w.officers(v.officers); err != nil {
+		return err
+	}
+	if err := w.residents(v.residents); err != nil {
 		return err
 	}
 	for name, t := range v.teams {
@@ -255,6 +294,22 @@ func (w *snapshotWriter) officers(list []*Officer) error {
 		}
 	}
 	return w.encrypt(recordName)
+}
+
+// residents writes what residents asked and who represents them, each under the key of whom it is about.
+func (w *snapshotWriter) residents(list []residentRecord) error {
+	for _, r := range list {
+		text, err := encode(r)
+		if err != nil {
+			return err
+		}
+		w.pack.b = append(w.pack.b, text...)
+		keyID, _ := keyOfResident(w.r.cfg.Touch, r.about())
+		if err := w.encrypted(recordResident, keyID); err != nil {
+			return err
+		}
+	}
+	return w.encrypt(recordResident)
 }
 
 func (w *snapshotWriter) inClear(kind byte, v any) error {

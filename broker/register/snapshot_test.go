@@ -67,6 +67,9 @@ func sameView(t interface{ Fatalf(string, ...any) }, a, b *Register) {
 		"agreements": {a.state.agreements.own, b.state.agreements.own},
 		"officers":   {a.state.officers.own, b.state.officers.own},
 		"drafts":     {a.state.drafts.own, b.state.drafts.own},
+		"requests":   {a.Requests(), b.Requests()},
+		"represents": {a.Representations(), b.Representations()},
+		"restricted": {a.halted(), b.halted()},
 		"cases":      {byID(a.state.cases.own), byID(b.state.cases.own)},
 		"by person":  {a.byPerson(), b.byPerson()},
 		"given":      {a.givenSorted(), b.givenSorted()},
@@ -104,6 +107,16 @@ func (r *Register) byPerson() map[broker.BSN][]broker.CaseID {
 	return out
 }
 
+func (r *Register) halted() map[broker.Touch]bool {
+	out := map[broker.Touch]bool{}
+	for subject, halted := range r.state.restricted.own {
+		if halted {
+			out[subject] = true
+		}
+	}
+	return out
+}
+
 func (r *Register) givenSorted() map[pair][]string {
 	out := map[pair][]string{}
 	for p, ids := range r.state.index.given {
@@ -117,7 +130,7 @@ func (r *Register) givenSorted() map[pair][]string {
 func TestSnapshotIsTheView(t *testing.T) {
 	erasures := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(t, basics()...)
+		w := newWorld(t, append(basics(), residents()...)...)
 		if rapid.Bool().Draw(rt, "officers") {
 			w.do(append(officers(), drafted(1, revision, second, petra, nil), checked(1, revision, second, widened))...)
 		}

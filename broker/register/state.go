@@ -17,6 +17,10 @@ type state struct {
 	agreements layer[string, *agreement]
 	officers   layer[OfficerRef, *Officer]
 	drafts     layer[int, *proposal]
+	requests   layer[string, *RequestState]
+
+	representations layer[string, *Representation] // nil for one that ended
+	restricted      layer[broker.Touch, bool]      // persons of whom nothing is given (AVG 18)
 	policyState
 	index *index                  // nil in a state that lies over another
 	lists map[string][]caseHolder // lists of holders that cases have in common
@@ -34,9 +38,14 @@ func newState(subjects *subjectKeys, cases, persons int) *state {
 		agreements: newLayer[string, *agreement](nil),
 		officers:   newLayer[OfficerRef, *Officer](nil),
 		drafts:     newLayer[int, *proposal](nil),
-		files:      make([]*caseFile, 0, cases),
-		index:      newIndex(subjects, persons),
-		lists:      map[string][]caseHolder{},
+		requests:   newLayer[string, *RequestState](nil),
+
+		representations: newLayer[string, *Representation](nil),
+		restricted:      newLayer[broker.Touch, bool](nil),
+
+		files: make([]*caseFile, 0, cases),
+		index: newIndex(subjects, persons),
+		lists: map[string][]caseHolder{},
 	}
 	s.cases.own = make(map[broker.CaseID]*caseFile, cases)
 	return s
@@ -51,6 +60,10 @@ func (s *state) over() *state {
 		agreements: newLayer(&s.agreements),
 		officers:   newLayer(&s.officers),
 		drafts:     newLayer(&s.drafts),
+		requests:   newLayer(&s.requests),
+
+		representations: newLayer(&s.representations),
+		restricted:      newLayer(&s.restricted),
 
 		policyState: s.policyState,
 	}
