@@ -34,6 +34,7 @@ type Config struct {
 	Now      func() time.Time // time.Now when nil
 
 	step func(string) error // tests stop here
+	full int                // and make small segments; fullSize where zero
 }
 
 // Moved is what one Move did.
@@ -64,6 +65,7 @@ func Move(ctx context.Context, c Config) (Moved, error) {
 	if m.Now == nil {
 		m.Now = time.Now
 	}
+	m.full = cmp.Or(m.full, fullSize)
 	release, err := lock(c.Dir)
 	if err == nil {
 		err = errors.Join(m.run(ctx), release())
@@ -166,13 +168,13 @@ func (m *mover) write(ctx context.Context, writer string) error {
 			return err
 		}
 		lines, n := []byte(nil), 0
-		for n < len(run) && len(lines) < fullSize {
+		for n < len(run) && len(lines) < m.full {
 			if lines, err = appendLine(lines, run[n]); err != nil {
 				return fmt.Errorf("event %s: %w", run[n].ID, err)
 			}
 			n++
 		}
-		if len(lines) < fullSize && m.Due != nil && !m.Due(run[0]) {
+		if len(lines) < m.full && m.Due != nil && !m.Due(run[0]) {
 			return nil
 		}
 		end := run[n-1]
@@ -207,7 +209,7 @@ func (m *mover) next(ctx context.Context, writer string, before journal.Head) ([
 		return nil, err
 	}
 	// As far as it needs to know that a batch follows.
-	for more := run; len(more) == page && sizeOf(run[:len(run)-journal.MaxEvents]) < fullSize; {
+	for more := run; len(more) == page && sizeOf(run[:len(run)-journal.MaxEvents]) < m.full; {
 		if more, err = m.Store.Read(ctx, stream, run[len(run)-1].ID, page); err != nil {
 			return nil, err
 		}

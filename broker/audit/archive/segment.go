@@ -32,7 +32,7 @@ func appendLine(lines []byte, e journal.Entry) ([]byte, error) {
 	switch {
 	case e.Hash != broker.Hash(sha256.Sum256(e.Bytes)):
 		return lines, errors.New("its bytes have another hash than the store gives: it was altered; run `schakel audit verify`")
-	case len(e.Bytes) == 0 || e.Bytes[0] != '{' || bytes.IndexByte(e.Bytes, '\n') >= 0 || !json.Valid(e.Bytes) || len(e.Touches) > 0:
+	case !bytes.HasPrefix(e.Bytes, []byte("{")) || !bytes.HasSuffix(e.Bytes, []byte("}")) || bytes.IndexByte(e.Bytes, '\n') >= 0 || !json.Valid(e.Bytes) || len(e.Touches) > 0:
 		return lines, errors.New("it is no event: not one line of JSON; run `schakel audit verify`")
 	}
 	lines = append(append(append(lines, lineID...), e.ID.String()...), lineHash...)

@@ -48,44 +48,45 @@ func (s *Store) Read(ctx context.Context, stream journal.Stream, after journal.I
 	if !is || limit <= 0 {
 		return s.Store.Read(ctx, stream, after, limit)
 	}
-	upTo := s.moved(stream)
-	if !after.Less(upTo) {
-		page, err := s.Store.Read(ctx, stream, after, limit)
-		// The next seq: there is nothing between. The first of an epoch tells nothing, for others of the epoch before may
-		// have stood between.
-		if err != nil || (len(page) > 0 && page[0].ID.Epoch == after.Epoch && page[0].ID.Follows(after)) {
-			return page, err
-		}
-		head, err := s.Trimmed(ctx, stream)
-		if err != nil || !after.Less(head.ID) {
-			return page, err
-		}
-		upTo = head.ID
-		s.mu.Lock()
-		s.upTo[stream] = upTo
-		s.mu.Unlock()
-	}
 	var out []journal.Entry
-	for len(out) < limit && after.Less(upTo) {
+	for len(out) < limit {
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		upTo := s.moved(stream)
+		if !after.Less(upTo) {
+			page, err := s.Store.Read(ctx, stream, after, limit-len(out))
+			// The next seq: there is nothing between. The first of an epoch tells nothing, for others of the epoch before may
+			// have stood between.
+			if err != nil {
+				return nil, err
+			}
+			if len(page) > 0 && page[0].ID.Epoch == after.Epoch && page[0].ID.Follows(after) {
+				return append(out, page...), nil
+			}
+			head, err := s.Trimmed(ctx, stream)
+			if err != nil {
+				return nil, err
+			}
+			if !after.Less(head.ID) {
+				return append(out, page...), nil
+			}
+			upTo = head.ID
+			s.mu.Lock()
+			s.upTo[stream] = upTo
+			s.mu.Unlock()
 		}
 		page, err := s.archived(writer, after, upTo, limit-len(out))
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", stream, err)
 		}
-		if len(page) == 0 { // nothing more that can be read
+		if len(page) == 0 { // loose, and nothing more that can be read
 			after = upTo
-			break
+			continue
 		}
-		out = append(out, page...)
-		after = page[len(page)-1].ID
+		out, after = append(out, page...), page[len(page)-1].ID
 	}
-	if len(out) == limit {
-		return out, nil
-	}
-	page, err := s.Store.Read(ctx, stream, upTo, limit-len(out))
-	return append(out, page...), err
+	return out, nil
 }
 
 func (s *Store) moved(stream journal.Stream) journal.ID {
