@@ -268,7 +268,9 @@ func (v *Vault) dataKeys(ctx context.Context, ids []string, create bool) (map[st
 	for i, id := range unknown {
 		k := dataKey{err: ErrErased}
 		if wrapped[i] != nil {
-			k.key, k.err = v.ring.Unwrap(wrapped[i])
+			if k.key, k.err = v.ring.Unwrap(wrapped[i]); errors.Is(k.err, ErrDestroyed) {
+				k.err = fmt.Errorf("%w: %w", ErrErased, k.err) // of a backup that is older than an erasure
+			}
 		}
 		found[id] = k
 	}

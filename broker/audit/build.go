@@ -38,8 +38,8 @@ func SubjectKey(pseudonym string, at time.Time) string {
 	return fmt.Sprintf("%s%s/%04dQ%d", subjectKeys, pseudonym, at.Year(), (int(at.Month())+2)/3)
 }
 
-// pseudonymOf gives whose data key it is; not ok where it is none of a data subject.
-func pseudonymOf(keyID string) (pseudonym string, ok bool) {
+// PseudonymOf gives whose data key it is; not ok where it is none of a data subject.
+func PseudonymOf(keyID string) (pseudonym string, ok bool) {
 	rest, ok := strings.CutPrefix(keyID, subjectKeys)
 	pseudonym, _, _ = strings.Cut(rest, "/") // older events have one key for a data subject, without a quarter
 	return pseudonym, ok

@@ -189,7 +189,7 @@ func TestSubjectKeys(t *testing.T) {
 		}
 	}
 	for key, want := range map[string]string{"subject:1.me/2026Q4": "1.me", "subject:1.me": "1.me", "staff:2026-11": "", "case:1.me": ""} {
-		if got, ok := pseudonymOf(key); ok != (want != "") || (ok && got != want) {
+		if got, ok := PseudonymOf(key); ok != (want != "") || (ok && got != want) {
 			t.Errorf("%s is of %q, %t", key, got, ok)
 		}
 	}

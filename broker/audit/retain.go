@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -96,10 +95,8 @@ func (c KeptConfig) purpose(ctx context.Context, e Event) (broker.Purpose, error
 		var told struct {
 			Purpose broker.Purpose `json:"purpose"`
 		}
-		if err := plain[0].Err; err == nil && json.Unmarshal(plain[0].Text, &told) == nil {
+		if plain[0].Err == nil && json.Unmarshal(plain[0].Text, &told) == nil {
 			return told.Purpose, nil
-		} else if err != nil && !errors.Is(err, keys.ErrErased) && !errors.Is(err, keys.ErrDestroyed) {
-			continue // damaged: verify says so
 		}
 	}
 	return "", nil
@@ -108,7 +105,7 @@ func (c KeptConfig) purpose(ctx context.Context, e Event) (broker.Purpose, error
 // PeriodEnded tells whether no part is made under a data key any more, because its month or quarter is over, by any clock that
 // is not two hours wrong.
 func PeriodEnded(keyID string, now time.Time) bool {
-	pseudonym, _ := pseudonymOf(keyID)
+	pseudonym, _ := PseudonymOf(keyID)
 	for _, at := range []time.Time{now, now.Add(-2 * time.Hour), now.Add(2 * time.Hour)} {
 		if keyID == staffKey(at) || keyID == SubjectKey(pseudonym, at) {
 			return false

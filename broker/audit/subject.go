@@ -116,7 +116,7 @@ func (c MentionsConfig) look(writer string, entry journal.Entry) *Mention {
 	asked := c.Of == nil
 	for _, part := range e.Subjects {
 		key, err := c.KeyOf(part.Ref)
-		pseudonym, own := pseudonymOf(key)
+		pseudonym, own := PseudonymOf(key)
 		if err != nil || !own {
 			m.Damaged = true
 			continue

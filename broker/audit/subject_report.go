@@ -86,6 +86,7 @@ type Words struct {
 	Agency  func(broker.OIN) string               // the name of an agency; "" where it isn't known
 	Staff   bool                                  // name members of staff
 	English bool                                  // instead of Dutch
+	Term    func(broker.Purpose) string           // for how long it may be read, ISO 8601; "" where the policy does not say; may be nil
 }
 
 // in gives a text in the language of the report.
@@ -117,6 +118,11 @@ func (w Words) Act(e SubjectEvent) SubjectAct {
 		}
 	}
 	if p := e.Part; p != nil {
+		if w.Term != nil {
+			if term := w.Term(p.Purpose); term != "" {
+				a.Retention = &term
+			}
+		}
 		a.Recipient, a.Purpose = p.Agency, w.term(c.Purposes, string(p.Purpose))
 		for _, g := range p.Released {
 			a.Given = append(a.Given, GivenData{w.label(c, g.Field), w.term(c.Forms, string(g.Form)), w.term(c.Bases, string(g.Basis)), g.Subject == broker.Household})

@@ -119,6 +119,10 @@ func formFor(kind string) (form, error) {
 		return formOf[ActivatePolicy](), nil
 	case "policy.stopped":
 		return formOf[StopPolicy](), nil
+	case "erasure.begun":
+		return formOf[BeginErasure](), nil
+	case "erasure.ended":
+		return formOf[EndErasure](), nil
 	}
 	return form{}, fmt.Errorf("its kind %.40q is unknown: use a newer version of Schakel", kind)
 }

@@ -51,6 +51,7 @@ type snapshotHead struct {
 	Seq     uint64        `json:"seq"` // of the last entry that is in it
 	Hash    broker.Hash   `json:"hash"`
 	Policy  policyRecord  `json:"policy"`
+	Erased  []Erasure     `json:"erased,omitempty"`
 	Cases   int           `json:"cases"`   // about, to make room
 	Persons int           `json:"persons"` // about
 	Words   []string      `json:"words"`   // the dictionary of its records
@@ -172,7 +173,7 @@ func (r *Register) copyView() (view, error) {
 	}
 	s := r.state
 	v := view{
-		snapshotHead: snapshotHead{V: snapshotVersion, Log: r.origin, Seq: r.head.ID.Seq, Hash: r.head.Hash, Policy: s.record(),
+		snapshotHead: snapshotHead{V: snapshotVersion, Log: r.origin, Seq: r.head.ID.Seq, Hash: r.head.Hash, Policy: s.record(), Erased: s.erasures,
 			Cases: len(s.files), Persons: len(s.index.cases)},
 		teams: make(map[Team]*team, len(s.teams.own)),
 		files: slices.Clone(s.files),

@@ -22,6 +22,8 @@ type state struct {
 	representations layer[string, *Representation] // nil for one that ended
 	restricted      layer[broker.Touch, bool]      // persons of whom nothing is given (AVG 18)
 	policyState
+	erasures []Erasure // in order
+
 	index *index                  // nil in a state that lies over another
 	lists map[string][]caseHolder // lists of holders that cases have in common
 }
@@ -66,6 +68,7 @@ func (s *state) over() *state {
 		restricted:      newLayer(&s.restricted),
 
 		policyState: s.policyState,
+		erasures:    s.erasures,
 	}
 }
 

@@ -22,6 +22,8 @@ type Matrix struct {
 	// Faults are parts of the space in which the engine can give no decision.
 	Faults  []MatrixFault   `json:"faults"`
 	Catalog *broker.Catalog `json:"-"`
+	// Terms are for how long what is recorded for a purpose may be read (ISO 8601); none where the policy does not say.
+	Terms map[broker.Purpose]string `json:"-"`
 }
 
 // OK tells whether there is a decision for every query.
@@ -72,7 +74,7 @@ func (x *Explorer) Matrix(ctx context.Context, files map[string][]byte) (Matrix,
 
 func (e *explored) matrix() Matrix {
 	m := Matrix{Revision: e.revision, Combinations: e.space.size(), Evaluations: e.evaluations, Cells: []MatrixCell{},
-		Faults: e.faults(), Catalog: e.catalog}
+		Faults: e.faults(), Catalog: e.catalog, Terms: termsOf(e.program.source.Data)}
 	for _, c := range e.cells() {
 		m.Cells = append(m.Cells, e.cell(c))
 	}

@@ -1,6 +1,7 @@
 package workbench
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,6 +80,8 @@ type Processing struct {
 	Recipients []broker.AgencyKind `json:"recipients"`
 	Roles      []broker.Role       `json:"roles"`
 	Bases      []broker.Basis      `json:"bases"`
+	// Retention is for how long what the log says of it may be read (ISO 8601); "" where the policy does not say.
+	Retention string `json:"retention,omitempty"`
 }
 
 // ProcessedData is a category of data: a domain, with the most sensitive class of what is given of it.
@@ -88,12 +91,26 @@ type ProcessedData struct {
 	Fields []broker.Field `json:"fields"`
 }
 
-// Register gives the part of the register of processing (AVG 30(1)) that follows from the policy. Terms of storage,
-// measures and the controller are not in a policy: the page says so.
+// termsOf reads data.schakel.retention.purposes.
+func termsOf(data map[string]any) map[broker.Purpose]string {
+	root, _ := data["schakel"].(map[string]any)
+	retention, _ := root["retention"].(map[string]any)
+	purposes, _ := retention["purposes"].(map[string]any)
+	out := map[broker.Purpose]string{}
+	for purpose, term := range purposes {
+		if text, ok := term.(string); ok {
+			out[broker.Purpose(purpose)] = text
+		}
+	}
+	return out
+}
+
+// Register gives the part of the register of processing (AVG 30(1)) that follows from the policy. Measures and the controller
+// are not in a policy: the page says so.
 func (m Matrix) Register() []Processing {
 	out := []Processing{}
 	for _, p := range m.Catalog.Purposes {
-		entry := Processing{Purpose: broker.Purpose(p.ID)}
+		entry := Processing{Purpose: broker.Purpose(p.ID), Retention: m.Terms[broker.Purpose(p.ID)]}
 		for _, c := range m.Cells {
 			if c.Purpose == entry.Purpose {
 				m.enter(&entry, c)
@@ -170,13 +187,14 @@ func (m Matrix) RegisterMarkdown() string {
 
 Beleid – policy: %s
 
-Dit is wat uit het beleid volgt. Vul aan: de verwerkingsverantwoordelijke en de functionaris, bewaartermijnen en
-beveiligingsmaatregelen. Een jurist beoordeelt het register voordat het wordt gebruikt.
-This is what follows from the policy. Add: the controller and the data protection officer, terms of storage and measures
-of security. A lawyer reviews the register before use.
+Dit is wat uit het beleid volgt. Vul aan: de verwerkingsverantwoordelijke en de functionaris, en beveiligingsmaatregelen. De
+bewaartermijn is die van het logboek, zoals het beleid die noemt; houders hebben hun eigen termijnen. Een jurist beoordeelt
+het register voordat het wordt gebruikt.
+This is what follows from the policy. Add: the controller and the data protection officer, and measures of security. The term
+is that of the log, as the policy has it; holders have their own. A lawyer reviews the register before use.
 
-| doel – purpose | betrokkenen – data subjects | soorten gegevens – categories of data | ontvangers – recipients | grondslag – basis |
-|---|---|---|---|---|
+| doel – purpose | betrokkenen – data subjects | soorten gegevens – categories of data | ontvangers – recipients | grondslag – basis | bewaartermijn – term |
+|---|---|---|---|---|---|
 `, m.Revision)
 	for _, p := range m.Register() {
 		var data, kinds, bases []string
@@ -190,8 +208,8 @@ of security. A lawyer reviews the register before use.
 			bases = append(bases, term(m.Catalog.Bases, string(basis)).NL)
 		}
 		purpose := term(m.Catalog.Purposes, string(p.Purpose))
-		fmt.Fprintf(&b, "| %s<br>*%s* | %s | %s | %s<br>(%s) | %s |\n", purpose.NL, purpose.EN, strings.Join(p.Subjects, ", "),
-			strings.Join(data, "; "), strings.Join(kinds, ", "), list(p.Roles), strings.Join(bases, "; "))
+		fmt.Fprintf(&b, "| %s<br>*%s* | %s | %s | %s<br>(%s) | %s | %s |\n", purpose.NL, purpose.EN, strings.Join(p.Subjects, ", "),
+			strings.Join(data, "; "), strings.Join(kinds, ", "), list(p.Roles), strings.Join(bases, "; "), cmp.Or(p.Retention, "–"))
 	}
 	return b.String()
 }

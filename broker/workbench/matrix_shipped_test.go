@@ -180,7 +180,7 @@ func TestMatrixOfShipped(t *testing.T) {
 		t.Errorf("%d lines of CSV for %d cells", lines, len(m.Cells))
 	}
 	for _, p := range m.Register() {
-		if p.Purpose == "wmo-onderzoek" && (!slices.Contains(p.Recipients, "gemeente") || !slices.Contains(p.Bases, "wmo-5.1.1") || len(p.Data) < 4) {
+		if p.Purpose == "wmo-onderzoek" && (!slices.Contains(p.Recipients, "gemeente") || !slices.Contains(p.Bases, "wmo-5.1.1") || len(p.Data) < 4 || p.Retention != "P5Y") {
 			t.Errorf("register of processing: %+v", p)
 		}
 	}

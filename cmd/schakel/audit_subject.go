@@ -91,7 +91,7 @@ func (w *where) subject(c *cobra.Command, q subjectRequest) error {
 		if err != nil {
 			return err
 		}
-		words := d.words(d.catalogs(c.Context()))
+		words := d.words(c.Context(), d.catalogs(c.Context()))
 		words.Staff = q.staff
 		if report = found.report(words, now); q.proof == "" {
 			return nil
@@ -200,8 +200,9 @@ func (f subjectFound) report(w audit.Words, made time.Time) audit.SubjectReport 
 }
 
 // words are those that a report is written in, of the policies that decided and the agencies that the register has.
-func (d *desk) words(catalogs func(broker.Revision) *broker.Catalog) audit.Words {
-	return audit.Words{Catalog: catalogs, Agency: func(oin broker.OIN) string {
+func (d *desk) words(ctx context.Context, catalogs func(broker.Revision) *broker.Catalog) audit.Words {
+	terms, _ := d.terms(ctx) // without any, a report says that the policy does not say
+	return audit.Words{Catalog: catalogs, Term: terms.Of, Agency: func(oin broker.OIN) string {
 		a, _ := d.register.Agency(oin)
 		return a.Name
 	}}

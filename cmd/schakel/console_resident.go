@@ -174,7 +174,7 @@ func (d *residentsDesk) Report(ctx context.Context, by, about broker.BSN) (conso
 		return console.Report{}, err
 	}
 	now := time.Now()
-	words := d.words(d.catalogOf(ctx))
+	words := d.words(ctx, d.catalogOf(ctx))
 	out := console.Report{Dutch: found.report(words, now)}
 	words.English = true
 	out.English = found.report(words, now)

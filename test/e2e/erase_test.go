@@ -1,0 +1,133 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
+)
+
+// TestEraseCommand: on a running server a resident and a closed case are erased before their term, on an officer's ground. What
+// was kept about them can't be read any more; all that proves the log stays, and the server goes on.
+func TestEraseCommand(t *testing.T) {
+	t.Parallel()
+	population, brp := people(t)
+	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data")}
+	defer w.stop(t)
+	startBolt(t, w)
+	v := w.vars(t)
+	ask := func(theCase, worker string) {
+		t.Helper()
+		if out, err := w.schakel("ask", "--agency", v["GEMEENTE"], "--worker", worker, "--role", "wijkteammedewerker",
+			"--purpose", "ontruiming-voorkomen", "--household", "case:"+theCase, "--fields", "huur", "--save", filepath.Join(t.TempDir(), "a.json")); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	report := func(bsn string) (r audit.SubjectReport) {
+		t.Helper()
+		out, say, err := w.subject(bsn, "subject", "--bsn", "-", "--officer", "fg-1", "--purpose", "inzage", "--ground", "AVG 15", "--json")
+		if err == nil {
+			err = json.Unmarshal([]byte(out), &r)
+		}
+		if err != nil {
+			t.Fatal(err, say)
+		}
+		return r
+	}
+	ask(v["CASE"], v["WORKER"])
+	ask(v["OTHER_CASE"], v["OTHER_WORKER"])
+	if r := report(v["BSN"]); len(r.Acts) != 1 || r.Acts[0].State != "" || r.Acts[0].Retention == nil || *r.Acts[0].Retention != "P5Y" {
+		t.Fatalf("before: %+v", r.Acts)
+	}
+	if out, err := w.schakel("audit", "index", "build"); err != nil {
+		t.Fatal(out)
+	}
+	file := filepath.Join(t.TempDir(), "bsn")
+	if err := os.WriteFile(file, []byte(v["BSN"]+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	// What will be due: numbers, and nobody is asked who looks.
+	out, err := w.schakel("erase", "--expired", "--dry-run", "--json", "--now", "2040-01-01")
+	var s struct{ Survey struct{ Keys int } }
+	if err != nil || json.Unmarshal([]byte(out[strings.Index(out, "{"):]), &s) != nil || s.Survey.Keys < 3 {
+		t.Errorf("%v, %s", err, out)
+	}
+	officer := []string{"--officer", "privacy-1", "--ground", "AVG 17, dossier canary-9", "--settle", "100ms"}
+	erase := func(args ...string) (string, error) {
+		return w.schakel(append(append([]string{"erase"}, args...), officer...)...)
+	}
+	subject := []string{"--subject-bsn-file", file, "--before-term"}
+	for _, no := range []struct {
+		says string
+		args []string
+	}{
+		{"open cases", subject},
+		{"is open; close it", []string{"--case", v["CASE"], "--before-term"}},
+		{"never for all", []string{"--expired", "--before-term"}},
+		{"still to come", []string{"--expired", "--now", "2040-01-01"}},
+		{"may not erase", append(subject, "--officer", "auditor-1")},
+		{"what?", nil},
+	} {
+		// Flags that are given twice count as given last.
+		if out, err := w.schakel(append(append([]string{"erase"}, officer...), no.args...)...); err == nil || !strings.Contains(out, no.says) {
+			t.Errorf("%v: want …%s…: %v, %s", no.args, no.says, err, out)
+		}
+	}
+	known, err := w.info()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range known.Cases { // a signal and a claim too
+		if slices.Contains(c.BSNs, broker.BSN(v["BSN"])) {
+			if out, err := w.schakel("register", "case", "close", c.ID); err != nil {
+				t.Fatal(out)
+			}
+		}
+	}
+	for n, what := range [][]string{subject, {"--case", v["CASE"], "--before-term"}} {
+		out, err := erase(what...)
+		if err != nil || !strings.Contains(out, "erased and recorded") {
+			t.Fatalf("erasure %d: %v, %s", n+1, err, out)
+		}
+	}
+
+	if r := report(v["BSN"]); len(r.Acts) != 1 || r.Acts[0].State != audit.ActErased || len(r.Acts[0].Given) > 0 {
+		t.Errorf("after: %+v", r.Acts)
+	}
+	ask(v["OTHER_CASE"], v["OTHER_WORKER"]) // the server goes on, under the ring as it is now
+	out, err = w.schakel("audit", "breach", "--worker", v["WORKER"], "--agency", v["GEMEENTE"], "--officer", "fg-1", "--purpose", "datalek", "--ground", "AVG 33")
+	if err != nil || !strings.Contains(out, v["CASE"]) {
+		t.Errorf("breach: %v, %s", err, out)
+	}
+	for _, whole := range [][]string{{"verify"}, {"replay"}, {"index", "verify"}} {
+		if out, err := w.schakel(append([]string{"audit"}, whole...)...); err != nil {
+			t.Errorf("audit %v: %v, %s", whole, err, out)
+		}
+	}
+	log, err := w.schakel("audit", "log")
+	if err != nil {
+		t.Fatal(log)
+	}
+	for _, line := range []string{"register erasure.begun ", "register erasure.ended "} {
+		if strings.Count(log, line) != 2 {
+			t.Errorf("the log does not say twice %q:\n%s", line, log)
+		}
+	}
+	if !strings.Contains(log, `worker="privacy-1" role="privacy-officer" purpose="wissen" ground="AVG 17, dossier canary-9"`) || strings.Contains(log, v["BSN"]) {
+		t.Errorf("who erased, and why, is not in the log, or for whom is:\n%s", log)
+	}
+
+	// A start reads the register without the case that was erased.
+	w.stop(t)
+	startBolt(t, w)
+	list, err := w.schakel("register", "case", "list")
+	if err != nil || strings.Contains(list, v["CASE"]) || !strings.Contains(list, v["OTHER_CASE"]) {
+		t.Errorf("cases: %v, %s", err, list)
+	}
+}
