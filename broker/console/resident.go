@@ -15,6 +15,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/register"
 )
 
 // Resident is somebody whose data was asked for. The role exists on the residents' site alone.
@@ -25,6 +26,14 @@ type ResidentsDesk interface {
 	// Report finds who asked for somebody's data. That they look, by whom, is durable in the log before anything is given; with
 	// ErrNotRecorded, or any other error, nothing is.
 	Report(ctx context.Context, by, about broker.BSN) (Report, error)
+	// Represents gives for whom somebody acts today.
+	Represents(by broker.BSN) []register.Representation
+	// Requests gives what was asked about somebody, or by them for others, the oldest first.
+	Requests(of broker.BSN) []register.RequestState
+	// Restricted tells whether nothing of somebody is given now.
+	Restricted(bsn broker.BSN) bool
+	// Ask records a request; when it returns nil the request is durable. Errors: register.ErrManyOpen, and others.
+	Ask(ctx context.Context, q register.ResidentRequest) error
 }
 
 // Report is what a resident is told, in both languages, and the file that proves that nothing was left out.
@@ -129,11 +138,18 @@ func (k *Residents) table() []route {
 		{get, "/overzicht", residents, k.serveReport},
 		{get, "/overzicht/gegevens", residents, k.serveData},
 		{get, "/overzicht/bewijs", residents, k.serveProof},
+		{get, "/verzoek", residents, k.serveRequest},
+		{post, "/verzoek", residents, k.makeRequest},
+		{get, "/verzoeken", residents, k.serveRequests},
 	}
 }
 
 func residentMenu(c *call) []link {
-	return []link{{"/", c.say("Begin", "Start"), false}}
+	return []link{
+		{"/", c.say("Begin", "Start"), false},
+		{"/verzoek", c.say("Vraag of meld iets", "Ask or report something"), false},
+		{"/verzoeken", c.say("Mijn berichten", "My messages"), false},
+	}
 }
 
 // Serve answers requests on a listener until ctx ends.
@@ -190,6 +206,10 @@ func (k *Residents) failed(c *call, err error) {
 		show(http.StatusServiceUnavailable, c.say("Wij kunnen nu niets laten zien", "We can't show anything now"),
 			c.say("Wij schrijven eerst op dat u het overzicht bekijkt. Dat lukte niet.", "We first write down that you look at the overview. That failed."),
 			c.say("Probeer het later nog eens.", "Try again later."))
+	case errors.Is(err, register.ErrManyOpen):
+		show(http.StatusBadRequest, c.say("U heeft al veel gevraagd", "You already asked much"),
+			c.say("Er wachten al twintig berichten op antwoord.", "Twenty messages already wait for an answer."),
+			c.say("Wacht tot u antwoord heeft, of neem contact met ons op.", "Wait until you have an answer, or contact us."))
 	case errors.As(err, &m):
 		show(http.StatusBadRequest, c.say("Er ging iets mis", "Something went wrong"), c.say(m.nl, m.en), c.say("Ga terug en probeer het opnieuw.", "Go back and try again."))
 	case errors.As(err, &large):

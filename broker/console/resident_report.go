@@ -12,6 +12,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/register"
 )
 
 // Of reports that were made: they are kept in memory for the session that asked, for so long, and so many together.
@@ -29,16 +30,43 @@ const sessionReport = "report"
 type keptReport struct {
 	Report
 	about broker.BSN
+	name  string // of who it is about; "" for who is signed in
 	made  time.Time
 }
 
 func (k *Residents) serveStart(c *call) error {
-	return c.render(http.StatusOK, "start", c.say("Wie vroeg uw gegevens op?", "Who asked for your data?"), k.contact())
+	return c.render(http.StatusOK, "start", c.say("Wie vroeg uw gegevens op?", "Who asked for your data?"), struct {
+		contact
+		Represents []register.Representation
+		Restricted bool
+	}{k.contact(), k.cfg.Desk.Represents(c.person.bsn), k.cfg.Desk.Restricted(c.person.bsn)})
+}
+
+// chosen gives whom a form is about: who is signed in, or whom they represent today. A form names a representation by its number.
+func (k *Residents) chosen(c *call) (about broker.BSN, name string, err error) {
+	id := c.r.PostFormValue("over")
+	if id == "" {
+		return c.person.bsn, "", nil
+	}
+	for _, r := range k.cfg.Desk.Represents(c.person.bsn) {
+		if r.ID == id {
+			return r.About, r.Name, nil
+		}
+	}
+	return "", "", mistake{"U mag dit niet namens deze persoon doen. Misschien is de termijn voorbij.", "You may not do this for this person. Perhaps the term is over."}
+}
+
+// mayFor tells whether who is signed in may see what is about somebody, today.
+func (k *Residents) mayFor(c *call, about broker.BSN) bool {
+	return about == c.person.bsn || slices.ContainsFunc(k.cfg.Desk.Represents(c.person.bsn), func(r register.Representation) bool { return r.About == about })
 }
 
 // makeReport makes a report and keeps it for this session.
 func (k *Residents) makeReport(c *call) error {
-	about := c.person.bsn
+	about, name, err := k.chosen(c)
+	if err != nil {
+		return err
+	}
 	if old, ok := k.found(c); !ok || old.about != about || k.now().Sub(old.made) > reportAgain {
 		ctx, cancel := context.WithTimeout(c.r.Context(), turnWithin)
 		defer cancel()
@@ -55,7 +83,7 @@ func (k *Residents) makeReport(c *call) error {
 		if r.NoProof != nil {
 			k.log.Error("a resident got no proof", "error", r.NoProof)
 		}
-		k.keep(c, keptReport{r, about, k.now()})
+		k.keep(c, keptReport{r, about, name, k.now()})
 	}
 	c.redirect("/overzicht")
 	return nil
@@ -75,8 +103,13 @@ func (k *Residents) keep(c *call, r keptReport) {
 	c.session.Put(c.r.Context(), sessionReport, id)
 }
 
-// found gives the report of this session, unless it was too long ago.
+// found gives the report of this session, unless it was too long ago, or is about somebody whom they no longer represent.
 func (k *Residents) found(c *call) (keptReport, bool) {
+	r, ok := k.recalled(c)
+	return r, ok && k.mayFor(c, r.about)
+}
+
+func (k *Residents) recalled(c *call) (keptReport, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for len(k.order) > 0 && k.now().Sub(k.kept[k.order[0]].made) > reportKept {
@@ -101,6 +134,8 @@ type shownReport struct {
 	audit.SubjectReport
 	Acts     []shownAct
 	HasProof bool
+	Name     string // of who it is about; "" for the reader
+	Online   bool   // on a page, not on paper
 }
 
 // shownAct is an act with what was given and withheld put together by why.
@@ -123,15 +158,24 @@ func (k *Residents) serveReport(c *call) error {
 		c.redirect("/")
 		return nil
 	}
-	return c.render(http.StatusOK, "report", c.say("Wie vroeg uw gegevens op?", "Who asked for your data?"), k.shown(c, r))
+	v := shown(c, r.Report)
+	v.contact, v.Name, v.Online = k.contact(), r.name, true
+	return c.render(http.StatusOK, "report", v.title(c), v)
 }
 
-func (k *Residents) shown(c *call, r keptReport) shownReport {
+func (v shownReport) title(c *call) string {
+	if v.Name != "" {
+		return c.say("Wie vroeg gegevens op van ", "Who asked for data of ") + v.Name + "?"
+	}
+	return c.say("Wie vroeg uw gegevens op?", "Who asked for your data?")
+}
+
+func shown(c *call, r Report) shownReport {
 	report := r.Dutch
 	if c.lang == "en" {
 		report = r.English
 	}
-	v := shownReport{contact: k.contact(), SubjectReport: report, HasProof: r.Proof != nil}
+	v := shownReport{SubjectReport: report, HasProof: r.Proof != nil}
 	for i, a := range report.Acts {
 		s := shownAct{SubjectAct: a, Number: i + 1}
 		for _, g := range a.Given {
@@ -157,7 +201,7 @@ func together(list []shownData, why, data string) []shownData {
 // data names a kind of data.
 func (c *call) data(name string, household bool) string {
 	if household {
-		return name + c.say(" van uw huishouden", " of your household")
+		return name + c.say(" van het huishouden", " of the household")
 	}
 	return name
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
 	"github.com/schakel/schakel/broker/console"
+	"github.com/schakel/schakel/broker/register"
 )
 
 // The residents of these tests.
@@ -38,6 +39,36 @@ type residentDesk struct {
 	acts    []audit.SubjectAct
 	wait    chan struct{} // a report waits for it, where not nil
 	making  atomic.Int32
+
+	represents []register.Representation
+	requests   []register.RequestState
+	restricted bool
+	refuseAsk  error
+}
+
+func (d *residentDesk) Represents(by broker.BSN) (out []register.Representation) {
+	for _, r := range d.represents {
+		if r.By == by {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+func (d *residentDesk) Requests(of broker.BSN) (out []register.RequestState) {
+	for _, q := range d.requests {
+		if q.About == of || q.By == of {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+func (d *residentDesk) Restricted(broker.BSN) bool { return d.restricted }
+func (d *residentDesk) Ask(_ context.Context, q register.ResidentRequest) error {
+	if d.refuseAsk != nil {
+		return d.refuseAsk
+	}
+	d.requests = append(d.requests, register.RequestState{ResidentRequest: q, Made: time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)})
+	return nil
 }
 
 func (d *residentDesk) Report(ctx context.Context, by, about broker.BSN) (console.Report, error) {
@@ -149,7 +180,7 @@ func TestResident(t *testing.T) {
 	}
 	_, page := v.get("/overzicht")
 	text := visible(page)
-	for _, want := range []string{"3 keer", "Recipient 1", "Purpose 1", "Role 1", "Field 1 van uw huishouden: form", "Field 2: form", "Basis 1", "Reason 1", "Asked 1", audit.NotNamed,
+	for _, want := range []string{"Er zijn 3 keer gegevens opgevraagd", "Recipient 1", "Purpose 1", "Role 1", "Field 1 van het huishouden: form", "Field 2: form", "Basis 1", "Reason 1", "Asked 1", audit.NotNamed,
 		"Dit hebben wij gewist", "Dit kunnen wij niet lezen", "fg@proef.example"} {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
 			t.Errorf("the page does not say %q", want)
@@ -319,10 +350,162 @@ func TestResidentOIDC(t *testing.T) {
 	noBSN(t, "the log", log.String())
 }
 
+// TestResidentRequest: what a resident asks is recorded as theirs, about the act that they chose; what is missing is said, and
+// nothing filled in is lost.
+func TestResidentRequest(t *testing.T) {
+	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+	d := &residentDesk{acts: someActs()}
+	s, log := residents(t, d, func(c *console.ResidentsConfig) { c.Now = func() time.Time { return now } })
+	v := s.resident("0")
+	v.send("/overzicht", nil)
+	if _, body := v.get("/verzoek?opvraging=1"); !strings.Contains(body, `name="opvraging" value="1"`) || !strings.Contains(body, "de opvraging van Recipient 1") {
+		t.Errorf("about an act: %s", body)
+	}
+	for _, n := range []string{"0", "4", "-1", "x"} {
+		if _, body := v.get("/verzoek?opvraging=" + n); strings.Contains(body, `name="opvraging"`) {
+			t.Errorf("about act %s", n)
+		}
+	}
+	for name, f := range map[string]url.Values{
+		"no kind": {"tekst": {"mijn woorden"}}, "another kind": {"tekst": {"mijn woorden"}, "soort": {"gift"}}, "no text": {"soort": {"objection"}, "tekst": {" \r\n"}},
+		"too long": {"soort": {"objection"}, "tekst": {strings.Repeat("é", 4001)}},
+	} {
+		resp, body := v.send("/verzoek", f)
+		if resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, "U bent nog niet klaar") || strings.Contains(body, "mijn woorden") != (f.Get("tekst") == "mijn woorden") ||
+			strings.Contains(body, `value="objection" required checked`) != (f.Get("soort") == "objection") {
+			t.Errorf("%s: %d %s", name, resp.StatusCode, body)
+		}
+	}
+	if resp, _ := v.post("/verzoek", url.Values{"soort": {"objection"}, "tekst": {"x"}}); resp.StatusCode != http.StatusForbidden || len(d.requests) > 0 {
+		t.Errorf("without the form's token: %d, %v", resp.StatusCode, d.requests)
+	}
+	resp, body := v.send("/verzoek", url.Values{"soort": {"correction"}, "tekst": {"regel een\r\n<b>regel twee</b>"}, "opvraging": {"1"}})
+	if resp.Header.Get("Location") != "/verzoeken" || len(d.requests) != 1 {
+		t.Fatalf("%d %s", resp.StatusCode, body)
+	}
+	if q := d.requests[0]; q.About != parent || q.By != "" || q.Kind != register.RequestCorrection || q.Event != (broker.Hash{1}).String() || q.Text != "regel een\n<b>regel twee</b>" || q.TakenBy != "" {
+		t.Errorf("recorded: %+v", q.ResidentRequest)
+	}
+	_, page := v.get("/verzoeken")
+	text := strings.Join(strings.Fields(visible(page)), " ")
+	for _, want := range []string{"Het nummer is " + d.requests[0].ID, "U krijgt uiterlijk 10 april 2026 antwoord", "Er klopt iets niet", "regel een <b>regel twee</b>", "Gemeente Proef"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page does not say %q: %s", want, text)
+		}
+	}
+	noBSN(t, "the page", page)
+	if _, body := s.resident("1").get("/verzoeken"); strings.Contains(body, "regel twee") {
+		t.Error("another resident reads it")
+	}
+	now = now.AddDate(0, 1, 1)
+	if _, body := s.resident("0").get("/verzoeken"); !strings.Contains(body, "Wij zijn te laat") {
+		t.Errorf("late: %s", body)
+	}
+	d.requests[0].Answer = &register.RequestAnswer{Outcome: register.OutcomeGranted, Text: "wij verbeteren het", When: now}
+	d.restricted = true
+	if _, body := s.resident("0").get("/verzoeken"); strings.Contains(body, "Wij zijn te laat") || !strings.Contains(body, "wij verbeteren het") ||
+		!strings.Contains(body, "Wij doen wat u vraagt") || !strings.Contains(body, "geven wij via Schakel geen gegevens over u") {
+		t.Errorf("answered: %s", body)
+	}
+	d.refuseAsk = fmt.Errorf("make request: %w", register.ErrManyOpen)
+	if resp, body := s.resident("0").send("/verzoek", url.Values{"soort": {"objection"}, "tekst": {"nog een"}}); resp.StatusCode != http.StatusBadRequest || !strings.Contains(body, "al veel gevraagd") {
+		t.Errorf("too many: %d %s", resp.StatusCode, body)
+	}
+	if strings.Contains(log.String(), "regel") {
+		t.Errorf("the log holds what was asked: %s", log)
+	}
+}
+
+// TestResidentRepresents: for whom somebody acts today they see a report and ask what they want; for nobody else, and no longer
+// than that.
+func TestResidentRepresents(t *testing.T) {
+	d := &residentDesk{acts: someActs(), represents: []register.Representation{{ID: "BCDF-2345", By: parent, About: child, Name: "Sanne", Kind: register.ByAuthority}}}
+	s, _ := residents(t, d, nil)
+	v, other := s.resident("0"), s.resident("1")
+	if _, body := v.get("/"); !strings.Contains(body, "Over Sanne") {
+		t.Errorf("not offered: %s", body)
+	}
+	if _, body := other.get("/"); strings.Contains(body, "Sanne") {
+		t.Error("offered to another")
+	}
+	for _, id := range []string{"BCDF-2345", child.Reveal(), "x"} {
+		if resp, _ := other.send("/overzicht", url.Values{"over": {id}}); resp.StatusCode != http.StatusBadRequest || d.looks != nil {
+			t.Errorf("another, for %q: %d %v", id, resp.StatusCode, d.looks)
+		}
+	}
+	v.send("/overzicht", nil)
+	v.send("/overzicht", url.Values{"over": {"BCDF-2345"}}) // at once after their own: another report
+	if want := []string{parent.Reveal() + " " + parent.Reveal(), parent.Reveal() + " " + child.Reveal()}; !slices.Equal(d.looks, want) {
+		t.Errorf("looked: %v, want %v", d.looks, want)
+	}
+	if _, body := v.get("/overzicht"); !strings.Contains(body, "Wie vroeg gegevens op van Sanne?") {
+		t.Errorf("whose report: %s", body)
+	}
+	if _, body := v.get("/verzoek?opvraging=1"); !strings.Contains(body, `value="BCDF-2345" checked`) {
+		t.Errorf("for whom the form is: %s", body)
+	}
+	v.send("/verzoek", url.Values{"soort": {"objection"}, "tekst": {"voor haar"}, "over": {"BCDF-2345"}, "opvraging": {"1"}})
+	v.send("/verzoek", url.Values{"soort": {"objection"}, "tekst": {"voor mij"}, "opvraging": {"1"}}) // of a report about another
+	other.send("/verzoek", url.Values{"soort": {"objection"}, "tekst": {"van hem"}, "over": {"BCDF-2345"}})
+	if len(d.requests) != 2 || d.requests[0].About != child || d.requests[0].By != parent || d.requests[0].Event == "" || d.requests[1].About != parent || d.requests[1].Event != "" {
+		t.Errorf("recorded: %+v", d.requests)
+	}
+	if _, body := v.get("/verzoeken"); !strings.Contains(body, "voor haar") || !strings.Contains(body, "(voor Sanne)") {
+		t.Errorf("their messages: %s", body)
+	}
+	if _, body := other.get("/verzoeken"); !strings.Contains(body, "voor haar") || !strings.Contains(body, "die u vertegenwoordigt") || strings.Contains(body, "voor mij<") {
+		t.Errorf("messages of whom it is about: %s", body)
+	}
+	d.represents = nil // it ended
+	for _, path := range []string{"/overzicht", "/overzicht/gegevens", "/overzicht/bewijs", "/verzoeken"} {
+		if _, body := v.get(path); strings.Contains(body, "Recipient") || strings.Contains(body, "voor haar") || strings.Contains(body, `{"v":1}`) {
+			t.Errorf("%s, after it ended: %s", path, body)
+		}
+	}
+}
+
+// TestPrinted: on paper stands what the page has, without what can be pressed, and nothing is loaded from elsewhere.
+func TestPrinted(t *testing.T) {
+	until := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	r := audit.SubjectReport{Made: until, Acts: someActs(), NotNamed: audit.NotNamed, ProvedUntil: &until}
+	page, err := console.Printed(r, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(visible(string(page))), " ")
+	for _, want := range []string{"Er zijn 3 keer gegevens opgevraagd", "Recipient 1", "Field 1 van het huishouden: form", audit.NotNamed, "aan het loket", "Bij dit overzicht hoort een bewijs"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q: %s", want, text)
+		}
+	}
+	for _, no := range []string{"<form", "<button", "<script", "href=", "src=", "@import", "url("} {
+		if strings.Contains(string(page), no) {
+			t.Errorf("it has %s", no)
+		}
+	}
+	if page, err = console.Printed(r, true); err != nil || !strings.Contains(string(page), `<html lang="en">`) || !strings.Contains(string(page), "Data was asked for") {
+		t.Errorf("in English: %v", err)
+	}
+}
+
 // TestResidentPagesInBothLanguages: every page is wholly in the language that was chosen.
 func TestResidentPagesInBothLanguages(t *testing.T) {
 	acts := someActs()
-	d := &residentDesk{acts: acts}
+	d := &residentDesk{acts: acts, restricted: true, represents: []register.Representation{{ID: "BCDF-2345", By: parent, About: child, Name: "Sanne"}}}
+	for i, kind := range register.RequestKinds() {
+		q := register.RequestState{ResidentRequest: register.ResidentRequest{ID: fmt.Sprint("R", i), About: parent, Kind: kind, Text: "x"}, Made: time.Now()}
+		switch i {
+		case 0:
+			q.Answer = &register.RequestAnswer{Outcome: register.OutcomePartly, Text: "x", When: time.Now()}
+		case 1:
+			q.Made, q.Extended, q.TakenBy = q.Made.AddDate(-1, 0, 0), "x", "o"
+		case 2:
+			q.About, q.By = child, parent
+		case 3:
+			q.By = child
+		}
+		d.requests = append(d.requests, q)
+	}
 	s, _ := residents(t, d, nil)
 	var routes []string
 	for _, r := range console.ResidentRoutes(t) {
@@ -330,7 +513,7 @@ func TestResidentPagesInBothLanguages(t *testing.T) {
 			routes = append(routes, path)
 		}
 	}
-	pages := []string{"/", "/aanmelden", "/toegankelijkheid", "/overzicht"}
+	pages := []string{"/", "/aanmelden", "/toegankelijkheid", "/overzicht", "/verzoek", "/verzoeken"}
 	for _, path := range append(pages, "/assets/:version/:name", "/aanmelden/oidc", "/callback", "/overzicht/gegevens", "/overzicht/bewijs") {
 		routes = slices.DeleteFunc(routes, func(r string) bool { return r == path })
 	}
@@ -354,6 +537,9 @@ func TestResidentPagesInBothLanguages(t *testing.T) {
 		for _, v := range []*visitor{s.visitor(), s.resident("0")} {
 			v.send("/taal", url.Values{"taal": {lang}})
 			v.send("/overzicht", nil)
+			if resp, body := v.send("/verzoek", url.Values{"opvraging": {"1"}}); resp.StatusCode != http.StatusSeeOther && !strings.Contains(body, `<html lang="`+lang+`">`) {
+				t.Errorf("form in %s: %d", lang, resp.StatusCode)
+			}
 			for n := range acts {
 				d.acts = acts[:n]
 				for _, path := range append(slices.Clone(pages), "/bestaat-niet") {

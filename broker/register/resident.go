@@ -105,6 +105,9 @@ func keyOfResident(touch TouchFunc, about broker.BSN) (keyID, part string) {
 // openAtMost bounds how many requests about one person wait for an answer.
 const openAtMost = 20
 
+// ErrManyOpen tells that so many requests about a person wait for an answer that no more are taken.
+var ErrManyOpen = fmt.Errorf("%d requests about this person wait for an answer; answer those first", openAtMost)
+
 // MakeRequest records a request.
 type MakeRequest struct{ ResidentRequest }
 
@@ -141,7 +144,7 @@ func (c MakeRequest) check(e env) (Command, error) {
 		}
 	}
 	if open >= openAtMost {
-		return bad(fmt.Errorf("%d requests about this person wait for an answer; answer those first", openAtMost))
+		return bad(ErrManyOpen)
 	}
 	return c, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/schakel/schakel/broker/audit"
 	"github.com/schakel/schakel/broker/audit/checkpoint"
 	"github.com/schakel/schakel/broker/console"
+	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/test/agencies"
 )
 
@@ -132,7 +133,7 @@ func testPersons(people agencies.Population) []console.TestPerson {
 // serveResidents runs the residents' site until the server stops.
 func (s *server) serveResidents(site *residentsSite) error {
 	cfg := site.config
-	cfg.Desk, cfg.TLS, cfg.Log = &residentsDesk{desk: s.desk, writer: s.writer, sealing: s.cfg.sealing}, site.tls, s.cfg.log
+	cfg.Desk, cfg.TLS, cfg.Log = &residentsDesk{desk: s.desk, writer: s.writer, append: appender(s.writer), sealing: s.cfg.sealing}, site.tls, s.cfg.log
 	k, err := console.NewResidents(cfg)
 	if err != nil {
 		return err
@@ -145,6 +146,7 @@ func (s *server) serveResidents(site *residentsSite) error {
 type residentsDesk struct {
 	*desk
 	writer  *audit.Writer
+	append  register.Appender
 	sealing *sealing
 
 	mu       sync.Mutex
@@ -157,6 +159,19 @@ const (
 	purposeInspect  broker.Purpose  = "inzage"
 	groundOwnReport                 = "AVG 15: eigen inzage, ingelogd"
 )
+
+func (d *residentsDesk) Represents(by broker.BSN) []register.Representation {
+	return d.register.Represents(by)
+}
+func (d *residentsDesk) Requests(of broker.BSN) []register.RequestState {
+	return d.register.RequestsOf(of)
+}
+func (d *residentsDesk) Restricted(bsn broker.BSN) bool { return d.register.Restricted(bsn) }
+
+// Ask records a request of who is signed in.
+func (d *residentsDesk) Ask(ctx context.Context, q register.ResidentRequest) error {
+	return d.register.Do(ctx, d.append, register.Operator{Name: string(workerResident)}, register.MakeRequest{ResidentRequest: q})
+}
 
 // Report records that a resident looks, and finds who asked for the data.
 func (d *residentsDesk) Report(ctx context.Context, by, about broker.BSN) (console.Report, error) {

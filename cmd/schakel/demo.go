@@ -199,7 +199,7 @@ func (d *demo) start(ctx context.Context, store journal.Store, listener net.List
 		return nil, demoInfo{}, errors.Join(err, sealing.listener.Close())
 	}
 	info.Checkpoints = "http://" + sealing.listener.Addr().String()
-	info.Server = s.url
+	info.Server, info.Residents = s.url, residents.config.PublicURL
 	return s, info, writeJSONFile(filepath.Join(d.data, demoFile), info)
 }
 

@@ -21,6 +21,7 @@ import (
 type demoInfo struct {
 	Server      string       `json:"server"`
 	Checkpoints string       `json:"checkpoints,omitempty"` // where the Merkle log is served
+	Residents   string       `json:"residents,omitempty"`   // the site where residents see who asked for their data
 	Agencies    []demoAgency `json:"agencies"`
 	Workers     []demoWorker `json:"workers"`
 	Cases       []demoCase   `json:"cases"`

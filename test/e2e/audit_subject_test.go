@@ -16,9 +16,14 @@ import (
 
 // subject gives a command that reads a BSN from standard input.
 func (w *world) subject(bsn string, args ...string) (out, say string, err error) {
-	c := exec.Command(binary, append([]string{"audit"}, args...)...)
+	return w.withInput(bsn+"\n", append([]string{"audit"}, args...)...)
+}
+
+// withInput gives a command that reads something from standard input.
+func (w *world) withInput(in string, args ...string) (out, say string, err error) {
+	c := exec.Command(binary, args...)
 	c.Env = append(c.Environ(), "SCHAKEL_DATA="+w.dir)
-	c.Stdin = strings.NewReader(bsn + "\n")
+	c.Stdin = strings.NewReader(in)
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
 	err = c.Run()
