@@ -1,0 +1,77 @@
+// The auditor's pages: what professionals asked is found, proved, decided again and explained; and who looked stands in the log.
+import { after, before, test } from "node:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import assert from "node:assert/strict";
+import { browse, demo, glance, look, schakel, signIn, slow, visitor } from "./browser.mjs";
+
+let place, browser;
+before(async () => { [place, browser] = await Promise.all([demo("auditor"), browse()]); });
+after(async () => { await browser?.close(); await place?.stop(); });
+
+// ask asks for fields of a case of the example, as a worker on it.
+async function ask(one, role, fields) {
+  const { agencies } = JSON.parse(readFileSync(join(place.data, "demo.json"), "utf8"));
+  const args = ["ask", "--data", place.data, "--json", "--agency", agencies.find((a) => a.kind === "gemeente").oin, "--worker", one.workers[0], "--role", role,
+    "--purpose", "ontruiming-voorkomen", "--household", `case:${one.id}`, "--fields", fields];
+  for (let tries = 1; ; tries++) {
+    try {
+      return JSON.parse(await schakel(...args));
+    } catch (e) {
+      if (tries === 10 || !/\(503 /.test(e.message)) throw e;
+      await new Promise((r) => setTimeout(r, 500));
+    }
+  }
+}
+
+const search = async (page, question) => {
+  await page.goto("/logboek");
+  await page.getByLabel("Wat zoekt u").fill(question);
+  await page.getByLabel("Waarvoor kijkt u").fill("controle");
+  await page.getByLabel("Op welke grond").fill("AVG 39, dossier 7");
+  await page.getByRole("button", { name: "Zoek", exact: true }).click();
+  await page.locator("#gevonden").waitFor();
+};
+
+test("an auditor finds a disclosure, proves it, has it decided again, and sees why", async () => {
+  const [first, second] = JSON.parse(readFileSync(join(place.data, "demo.json"), "utf8")).cases.filter((c) => c.id.startsWith("zaak"));
+  const given = (await ask(first, "wijkteammedewerker", "persoon.leeftijd,ggz.behandelaar.contact")).answer;
+  await ask(second, "wijkteammedewerker", "persoon.leeftijd");
+
+  const page = await visitor(browser, place.url);
+  await signIn(page, "Auditor");
+  await page.goto("/logboek");
+  await look(page, "logboek");
+  const rows = page.locator("tbody tr");
+  for (let i = 0; i < 40; i++) { // the index follows the log
+    await search(page, `zaak:${first.id}`);
+    if (await rows.count()) break;
+    await new Promise((r) => setTimeout(r, 250));
+  }
+  assert.equal(await rows.count(), 1);
+  assert.ok(!page.url().includes(first.id), "nothing sought in the address");
+  assert.match(await rows.innerText(), new RegExp(`${first.workers[0]}[^]*wijkteammedewerker[^]*${first.id}[^]*deels verstrekt`));
+  await look(page, "logboek-gevonden");
+  await search(page, `-zaak:${first.id} besluit:verstrekt`);
+  assert.match(await rows.innerText(), new RegExp(second.id));
+  await search(page, `besluit:${given.id}`);
+
+  await rows.first().getByRole("button").click();
+  await page.getByText(given.id).waitFor();
+  await page.locator("[data-progress]").waitFor({ state: "detached", ...slow });
+  assert.match(await page.locator("main").innerText(), /Deze regel kwam het dichtst bij/);
+  await page.getByRole("button", { name: "Bewijs het" }).click();
+  await page.locator("#bewijs + p .tag-ok", { hasText: "bewezen" }).waitFor();
+  await page.getByText("Uw browser heeft het nagerekend: het klopt.").waitFor();
+  const command = await page.locator("code", { hasText: "schakel verify" }).innerText();
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Bewaar het bewijs" }).click()]);
+  assert.match(await schakel("verify", await file.path(), "--log-key", command.match(/--log-key '([^']+)'/)[1]), /^verified: /);
+  await page.getByRole("button", { name: "Beslis opnieuw" }).click();
+  await page.getByText("byte voor byte gelijk").waitFor(slow);
+  await look(page, "gebeurtenis");
+  assert.deepEqual(page.faults, []);
+
+  const log = await schakel("audit", "log", "--data", place.data);
+  assert.equal(log.match(/how="console zoeken".* ground="AVG 39, dossier 7"/g).length >= 3, true);
+  assert.equal(log.match(/how="console gebeurtenis" worker="auditor-1" purpose="controle"/g).length, 1);
+});
