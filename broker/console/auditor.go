@@ -25,6 +25,18 @@ type Auditing interface {
 	Prove(ctx context.Context, writer string, id audit.ID) (Proof, error)
 	// Replay decides one event again. The event was looked at.
 	Replay(ctx context.Context, writer string, id audit.ID) (audit.ReplayReport, error)
+	// Case gives what happened to one case.
+	Case(ctx context.Context, by Person, why Ground, id broker.CaseID) (CaseTimeline, error)
+	// Looks ranks the looks of a window that nothing explains. It takes as long as reading the window, and a year before it.
+	Looks(ctx context.Context, by Person, why Ground, since, until time.Time) (LookList, error)
+	// Review records what came of asking about a look: an outcome and, where it is not "", a note of Reviews.
+	Review(ctx context.Context, by Person, why Ground, writer string, id audit.ID, outcome, note string) error
+	// Reviews lists the outcomes and notes that there are.
+	Reviews() (outcomes, notes []broker.Term)
+	// Integrity tells how far the log is sealed. It tells of nobody, and needs no look.
+	Integrity(ctx context.Context) (Integrity, error)
+	// Verify verifies the whole log, and remembers what it found. Nor does it need a look.
+	Verify(ctx context.Context) (Verification, error)
 }
 
 // Ground is for which purpose somebody looks at the log and on which ground.

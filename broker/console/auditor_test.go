@@ -29,6 +29,12 @@ type auditing struct {
 	proof  console.Proof
 	replay audit.ReplayReport
 	sealed error
+
+	changes   []console.CaseChange
+	list      console.LookList
+	integrity console.Integrity
+	verified  console.Verification
+	broken    error // of verification
 }
 
 // sees records a look, as the desk records its.
@@ -70,6 +76,33 @@ func (a *auditing) Prove(context.Context, string, audit.ID) (console.Proof, erro
 }
 func (a *auditing) Replay(context.Context, string, audit.ID) (audit.ReplayReport, error) {
 	return a.replay, nil
+}
+
+func (a *auditing) Case(_ context.Context, by console.Person, why console.Ground, id broker.CaseID) (console.CaseTimeline, error) {
+	if err := a.sees(by, why, "case "+string(id)); err != nil {
+		return console.CaseTimeline{}, err
+	}
+	return console.CaseTimeline{Case: id, Asked: a.events, Older: len(a.events) > 2, Changes: a.changes}, nil
+}
+
+func (a *auditing) Looks(_ context.Context, by console.Person, why console.Ground, since, until time.Time) (console.LookList, error) {
+	list := a.list
+	list.Since, list.Until = since, until
+	return list, a.sees(by, why, fmt.Sprintf("looks of %d days", int(until.Sub(since).Hours()+1)/24))
+}
+
+func (a *auditing) Review(_ context.Context, by console.Person, why console.Ground, writer string, id audit.ID, outcome, note string) error {
+	return a.sees(by, why, "review "+writer+" "+id.String()+" "+outcome+" "+note)
+}
+
+func (a *auditing) Reviews() (outcomes, notes []broker.Term) {
+	return []broker.Term{{ID: "misuse", Text: broker.Text{NL: "misbruik", EN: "misuse"}}}, []broker.Term{{ID: "reported", Text: broker.Text{NL: "gemeld als datalek", EN: "reported as a data breach"}}}
+}
+
+func (a *auditing) Integrity(context.Context) (console.Integrity, error) { return a.integrity, nil }
+func (a *auditing) Verify(context.Context) (console.Verification, error) {
+	a.integrity.Verified = &a.verified
+	return a.verified, a.broken
 }
 
 // record puts a disclosure in the log: of a query of the live policy, with one field given and one withheld.
@@ -307,6 +340,125 @@ func TestEventPage(t *testing.T) {
 	}
 }
 
+// TestTimeline: what was asked about a case and what changed stand in the order of time, once the look is recorded.
+func TestTimeline(t *testing.T) {
+	s := start(t, nil)
+	for range 2 {
+		s.record()
+	}
+	s.audit.changes = []console.CaseChange{{Time: time.Date(2026, 11, 1, 10, 0, 0, 0, time.UTC), Kind: "consent.given", Seq: 7}}
+	v := s.as("a")
+	if resp, _ := v.send("/logboek/zaak", url.Values{"zaak": {"canary-zaak"}}); resp.Header.Get("Location") != "/logboek" {
+		t.Error("without a ground")
+	}
+	v.send("/logboek/zoek", ground(url.Values{}))
+	resp, body, at := v.sees("/logboek/zaak", url.Values{"zaak": {" canary-zaak "}})
+	first, change, last := strings.Index(body, "canary-w2"), strings.Index(body, "Toestemming of instemming is gegeven."), strings.Index(body, "canary-w1")
+	if resp.StatusCode != http.StatusOK || first < 0 || change < first || last < change || strings.Contains(at, "canary") {
+		t.Errorf("%d %s: %d %d %d", resp.StatusCode, at, first, change, last)
+	}
+	if got := s.desk.steps[len(s.desk.steps)-1]; got != "a case canary-zaak (controle, AVG 39, dossier 7)" {
+		t.Errorf("recorded: %s", got)
+	}
+	if resp, body := s.as("f").get(at); resp.StatusCode != http.StatusNotFound || strings.Contains(body, "canary") {
+		t.Errorf("to another: %d", resp.StatusCode)
+	}
+	s.desk.unlogged = errors.New("the journal is away")
+	if resp, body, _ := v.sees("/logboek/zaak", url.Values{"zaak": {"canary-zaak"}}); resp.StatusCode != http.StatusServiceUnavailable || strings.Contains(body, "canary-w") {
+		t.Errorf("what could not be recorded: %d", resp.StatusCode)
+	}
+}
+
+// TestLooksQueue: the list is a queue. Who reviews, with which outcome and note, is recorded, and what is not on the list of
+// this session can't be reviewed.
+func TestLooksQueue(t *testing.T) {
+	s := start(t, nil)
+	look := func(n uint64, review *console.LookReview) console.RankedLook {
+		return console.RankedLook{Writer: "gw1", ID: audit.ID{Epoch: 1, Seq: n}, Time: time.Now(), Agency: "00000099000000011000", Worker: broker.WorkerID(fmt.Sprintf("canary-w%d", n)),
+			Role: "wijkteammedewerker", Purpose: "ontruiming-voorkomen", Case: "canary-zaak", Fields: 3, Score: 9, Patterns: []broker.Text{{NL: "patroon-nl", EN: "pattern-en"}}, Review: review}
+	}
+	s.audit.list = console.LookList{Judged: 500, Looks: []console.RankedLook{look(1, nil), look(2, &console.LookReview{Outcome: broker.Text{NL: "verklaard", EN: "explained"}, By: "fg-7", Time: time.Now()})}}
+	v := s.as("a")
+	if resp, _ := v.send("/inzagen", ground(url.Values{"dagen": {"31"}})); resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("another period: %d", resp.StatusCode)
+	}
+	resp, body, at := v.sees("/inzagen", ground(url.Values{"dagen": {"90"}}))
+	for _, want := range []string{"1 te beoordelen, van 2 op de lijst", "canary-w1", "patroon-nl", "Gemeente Voorbeeld", "verklaard", "fg-7"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the list lacks %q (%d)", want, resp.StatusCode)
+		}
+	}
+	form := func(n, outcome, note string) url.Values {
+		return url.Values{"schrijver": {"gw1"}, "nummer": {n}, "uitkomst": {outcome}, "toelichting": {note}}
+	}
+	if _, body, _ = v.sees(at+"/beoordeel", form("1-1", "misuse", "reported")); !strings.Contains(body, "0 te beoordelen, van 2") || !strings.Contains(body, "misbruik, gemeld als datalek") || !strings.Contains(body, "<code>a</code>") {
+		t.Errorf("the review is not on the list: %.200s", body)
+	}
+	want := []string{"a looks of 90 days (controle, AVG 39, dossier 7)", "a review gw1 1-1 misuse reported (controle, AVG 39, dossier 7)"}
+	for name, f := range map[string]url.Values{"not on the list": form("1-3", "misuse", ""), "no outcome": form("1-1", "", ""), "a note of their own": form("1-1", "misuse", "they are a thief")} {
+		if resp, _ := v.send(at+"/beoordeel", f); resp.StatusCode < 400 || resp.StatusCode >= 500 {
+			t.Errorf("%s: %d", name, resp.StatusCode)
+		}
+	}
+	other := s.as("f")
+	if resp, _ := other.send(at+"/beoordeel", form("1-1", "misuse", "")); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("on another's list: %d", resp.StatusCode)
+	}
+	if resp, body := other.get(at); resp.StatusCode != http.StatusNotFound || strings.Contains(body, "canary") {
+		t.Errorf("to another: %d", resp.StatusCode)
+	}
+	if !slices.Equal(s.desk.steps, want) {
+		t.Errorf("recorded: %q", s.desk.steps)
+	}
+	s.desk.unlogged = errors.New("the journal is away")
+	if resp, body, _ := v.sees("/inzagen", ground(url.Values{"dagen": {"7"}})); resp.StatusCode != http.StatusServiceUnavailable || strings.Contains(body, "canary") {
+		t.Errorf("what could not be recorded: %d", resp.StatusCode)
+	}
+	if resp, _ := v.send(at+"/beoordeel", form("1-2", "misuse", "")); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("a review that could not be recorded: %d", resp.StatusCode)
+	}
+	if _, body := v.get(at); strings.Count(body, "misbruik, gemeld") != 1 || !strings.Contains(body, "fg-7") {
+		t.Error("a review that is not in the log is on the list")
+	}
+}
+
+// TestIntegrityPage: what is wrong is said, and nothing is called whole that was not found whole.
+func TestIntegrityPage(t *testing.T) {
+	now := time.Now()
+	s := start(t, func(c *console.Config) { c.Now = func() time.Time { return now } })
+	v := s.as("f")
+	s.audit.integrity = console.Integrity{Checkpoint: &console.SealedAt{Origin: "schakel/x", Size: 1234}, Witnesses: []console.WitnessState{{Name: "getuige-1", Signed: true}, {Name: "getuige-2"}},
+		Streams: []console.StreamState{{Name: "gw1", Head: "1-9", Sealed: "1-9"}, {Name: "gw2", Head: "1-9", Sealed: "1-8"}}, Unsealed: now.Add(-90 * time.Second)}
+	_, body := v.get("/integriteit")
+	for want, times := range map[string]int{"1.234": 1, "90 seconden": 1, ">ondertekende mee<": 1, ">ondertekende niet<": 1, ">loopt achter<": 1, "Hier nog niet gedaan": 1, ">heel<": 0, ">klopt niet<": 0} {
+		if strings.Count(body, want) != times {
+			t.Errorf("%q: %d times, want %d", want, strings.Count(body, want), times)
+		}
+	}
+	verify := func() string {
+		v.send("/integriteit", nil)
+		v.get("/integriteit/voortgang") // ends when the work does
+		_, body := v.get("/integriteit")
+		return body
+	}
+	s.audit.verified = console.Verification{Time: now, OK: true, Entries: 77}
+	if body = verify(); !strings.Contains(body, ">heel<") || !strings.Contains(body, "77 vermeldingen") {
+		t.Error("a whole log is not called whole")
+	}
+	s.audit.verified = console.Verification{Time: now, Faults: []string{"gw2 1-4: altered"}, More: 3}
+	if body = verify(); strings.Contains(body, ">heel<") || !strings.Contains(body, ">niet heel<") || !strings.Contains(body, "gw2 1-4: altered") {
+		t.Error("a log with a fault is called whole, or the fault is not named")
+	}
+	s.audit.broken = errors.New("the store is away")
+	if body = verify(); !strings.Contains(body, "the store is away") {
+		t.Error("a verification that failed is not told")
+	}
+	s.audit.integrity.Trouble, s.audit.integrity.Checkpoint = errors.New("bad signature"), nil
+	if _, body = v.get("/integriteit"); !strings.Contains(body, ">klopt niet<") || !strings.Contains(body, "bad signature") {
+		t.Error("a checkpoint that does not hold is not told")
+	}
+}
+
 // auditorPages gives every page about the log, in the states that have texts of their own.
 func (v *visitor) auditorPages(look func(name string, status int, body string)) {
 	sees := func(path string, form url.Values) string {
@@ -326,4 +478,19 @@ func (v *visitor) auditorPages(look func(name string, status int, body string)) 
 	v.site.audit.replay = audit.ReplayReport{Identical: 1, Decisions: 1}
 	sees(at+"/opnieuw", nil)
 	sees(at+"/bewijs", nil)
+	v.site.audit.list = console.LookList{Unread: 1, Looks: []console.RankedLook{{Review: &console.LookReview{Time: time.Now()}, Explanations: make([]broker.Text, 1)}, {Case: "x"}}}
+	v.site.audit.changes = nil
+	for _, kind := range []string{"case.opened", "case.closed", "case.assigned", "case.unassigned", "consent.given", "consent.withdrawn", "emergency.declared", "emergency.ended", "processing.restricted", "processing.lifted", "x"} {
+		v.site.audit.changes = append(v.site.audit.changes, console.CaseChange{Kind: kind})
+	}
+	sees("/inzagen", ground(url.Values{"dagen": {"7"}}))
+	sees("/logboek/zaak", url.Values{"zaak": {"x"}})
+	show := func(i console.Integrity) {
+		v.site.audit.integrity = i
+		resp, body := v.get("/integriteit")
+		look("GET /integriteit", resp.StatusCode, body)
+	}
+	show(console.Integrity{Checkpoint: &console.SealedAt{}, Witnesses: []console.WitnessState{{Signed: true}, {}}, Streams: []console.StreamState{{Head: "1"}, {}}, Unsealed: time.Now().Add(-time.Hour), Limit: time.Second,
+		Verified: &console.Verification{Faults: []string{"§"}, More: 1, Checkpoint: 1}, Index: search.State{Current: true}})
+	show(console.Integrity{NoIndex: errors.New("§"), Verified: &console.Verification{OK: true, Took: 5 * time.Second}})
 }

@@ -30,8 +30,10 @@ func TestRoles(t *testing.T) {
 		"GET /matrix": readers, "POST /matrix": readers, "GET /matrix/voortgang": readers, "GET /matrix/bestand": readers,
 		"GET /logboek": watchers, "POST /logboek/zoek": watchers, "GET /logboek/gevonden/:id": watchers, "POST /logboek/gebeurtenis": watchers,
 		"GET /logboek/gebeurtenis/:id": watchers, "POST /logboek/gebeurtenis/:id/bewijs": watchers, "GET /logboek/gebeurtenis/:id/bewijs": watchers,
-		"POST /logboek/gebeurtenis/:id/opnieuw": watchers,
-		"GET /geschiedenis":                     all, "GET /": all, "GET /beleid": readers, "GET /beleid/bestand": readers, "GET /catalogus": all, "GET /afspraken": readers,
+		"POST /logboek/gebeurtenis/:id/opnieuw": watchers, "POST /logboek/zaak": watchers, "GET /logboek/zaak/:id": watchers,
+		"GET /inzagen": watchers, "POST /inzagen": watchers, "GET /inzagen/:id": watchers, "GET /inzagen/:id/voortgang": watchers, "POST /inzagen/:id/beoordeel": watchers,
+		"GET /integriteit": watchers, "POST /integriteit": watchers, "GET /integriteit/voortgang": watchers,
+		"GET /geschiedenis": all, "GET /": all, "GET /beleid": readers, "GET /beleid/bestand": readers, "GET /catalogus": all, "GET /afspraken": readers,
 	}
 	public := []string{"GET /assets/:version/:name", "GET /toegankelijkheid", "GET /aanmelden", "POST /aanmelden", "GET /aanmelden/oidc",
 		"GET /callback", "POST /afmelden", "POST /taal"}

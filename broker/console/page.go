@@ -111,6 +111,8 @@ func menu(c *call) []link {
 		{"/geschiedenis", c.say("Geschiedenis", "History"), false},
 		{"/waarom", c.say("Waarom", "Why"), false},
 		{"/logboek", c.say("Logboek", "Log"), false},
+		{"/inzagen", c.say("Inzagen", "Looks"), false},
+		{"/integriteit", c.say("Integriteit", "Integrity"), false},
 	}
 }
 

@@ -300,6 +300,10 @@ func (c *call) Question(name string) string {
 		return c.say("wie krijgt wat?", "who gets what?")
 	case askWhy:
 		return c.say("waarom?", "why?")
+	case askAudit:
+		return c.say("is het logboek heel?", "is the log whole?")
+	case askLooks:
+		return c.say("welke inzagen vallen op?", "which looks stand out?")
 	case askVerify:
 		return c.say("klopt het met de rapporten?", "is it what its reports say?")
 	case askTurns:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,8 +26,35 @@ import (
 // that is of use, in days.
 const looksHistory = 400
 
-// reviewed begins what a view event says of a look that was reviewed; the outcome follows.
+// reviewed begins what a view event says of a look that was reviewed; the outcome follows and, after a slash, the note.
 const reviewed = "audit looks review: "
+
+// notes are what a review may say beside its outcome. There is no other text: what is said of somebody belongs in a file.
+func notes() map[string]broker.Text {
+	return map[string]broker.Text{
+		"own-case":  {NL: "het was toch een eigen zaak", EN: "it was a case of their own after all"},
+		"stand-in":  {NL: "waargenomen voor een collega", EN: "stood in for a colleague"},
+		"transfer":  {NL: "de zaak werd overgedragen", EN: "the case was being handed over"},
+		"mistake":   {NL: "vergissing in de zaak", EN: "the wrong case, by mistake"},
+		"discussed": {NL: "besproken met de leidinggevende", EN: "discussed with the manager"},
+		"reported":  {NL: "gemeld als datalek", EN: "reported as a data breach"},
+		"go-on":     {NL: "verder onderzoek nodig", EN: "needs to be looked into further"},
+	}
+}
+
+// howReviewed is what a view event says of a review; an error where the outcome or the note is not of its list.
+func howReviewed(outcome, note string) (string, error) {
+	if _, ok := outcomes()[outcome]; !ok {
+		return "", errors.New("what came of it? The outcome is explained, misuse or unclear")
+	}
+	if note == "" {
+		return reviewed + outcome, nil
+	}
+	if _, ok := notes()[note]; !ok {
+		return "", fmt.Errorf("a note is one of %s", strings.Join(slices.Sorted(maps.Keys(notes())), ", "))
+	}
+	return reviewed + outcome + "/" + note, nil
+}
 
 // outcomes are what a review can come to.
 func outcomes() map[string]broker.Text {
@@ -50,11 +78,16 @@ type looksList struct {
 type listedLook struct {
 	looks.Judged
 	Review *lookReview `json:"review,omitempty"` // the last one
+
+	event eventID
 }
 
 type lookReview struct {
 	Outcome string    `json:"outcome"`
+	Note    string    `json:"note,omitempty"`
 	Time    time.Time `json:"time"`
+
+	view eventID // of the review itself, which has by whom encrypted
 }
 
 // looksReport is for managers: no persons, and no numbers under 10 from which one could be guessed.
@@ -128,17 +161,18 @@ officer.`,
 
 func newLooksReview(w *where) *cobra.Command {
 	var look lookOver
-	var outcome string
+	var outcome, note string
 	c := &cobra.Command{
-		Use:   "review ANSWER --outcome explained|misuse|unclear --officer ID --purpose controle --ground TEXT",
+		Use:   "review ANSWER --outcome explained|misuse|unclear [--note NOTE] --officer ID --purpose controle --ground TEXT",
 		Short: "Record what came of asking about a look",
 		Long: `Records the outcome in the log, beside who reviewed and on which ground. ANSWER is the id of the answer as the list has it, or
-the hash of its receipt. The outcome stands in clear and names nobody; there is no room for a note, which belongs in a file of
-your own.`,
+the hash of its receipt. The outcome stands in clear and names nobody; a note is one of a list, for
+what else there is to say belongs in a file of your own.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, ok := outcomes()[outcome]; !ok {
-				return &exitError{exitUsage, errors.New("what came of it? --outcome is explained, misuse or unclear")}
+			how, err := howReviewed(outcome, note)
+			if err != nil {
+				return &exitError{exitUsage, err}
 			}
 			cfg, err := whenAnswered(args[0])
 			if err != nil {
@@ -150,7 +184,7 @@ your own.`,
 				if err != nil {
 					return err
 				}
-				v := audit.Viewed{Writer: r.Writer, Event: audit.Ref{ID: r.ID, Hash: r.Hash}, How: reviewed + outcome}
+				v := audit.Viewed{Writer: r.Writer, Event: audit.Ref{ID: r.ID, Hash: r.Hash}, How: how}
 				return look.record(c.Context(), d, writer, w.data, v, "")
 			})
 			if err != nil {
@@ -162,6 +196,7 @@ your own.`,
 	}
 	look.flags(c)
 	c.Flags().StringVar(&outcome, "outcome", "", "explained, misuse or unclear")
+	c.Flags().StringVar(&note, "note", "", "one of "+strings.Join(slices.Sorted(maps.Keys(notes())), ", "))
 	return c
 }
 
@@ -172,38 +207,43 @@ func (w *where) listLooks(ctx context.Context, list *looksList, look lookOver, p
 		if err := look.record(ctx, d, writer, w.data, viewed, "looks that nothing explains"); err != nil {
 			return err
 		}
-		rules, err := d.looksRules(ctx, policy)
-		if err != nil {
-			return err
-		}
-		list.Rules = rules.revision
-		all, err := d.judgeLooks(ctx, rules, list.Since, list.Until)
-		if err != nil {
-			return err
-		}
-		reviews, err := d.looksReviewed(ctx, list.Since)
-		if err != nil {
-			return err
-		}
-		list.Judged, list.Unread, list.Looks = len(all.judged), all.unread, []listedLook{}
-		for _, j := range looks.Ranked(all.judged) {
-			one := listedLook{Judged: j}
-			if r, ok := reviews[all.events[j.Answer]]; ok {
-				one.Review = &r
-			}
-			list.Looks = append(list.Looks, one)
-		}
-		slices.SortStableFunc(list.Looks, func(a, b listedLook) int {
-			switch {
-			case a.Review == nil && b.Review != nil:
-				return -1
-			case a.Review != nil && b.Review == nil:
-				return 1
-			}
-			return 0
-		})
-		return nil
+		return d.rankLooks(ctx, list, policy)
 	})
+}
+
+// rankLooks makes the list of its window.
+func (d *desk) rankLooks(ctx context.Context, list *looksList, policy string) error {
+	rules, err := d.looksRules(ctx, policy)
+	if err != nil {
+		return err
+	}
+	list.Rules = rules.revision
+	all, err := d.judgeLooks(ctx, rules, list.Since, list.Until)
+	if err != nil {
+		return err
+	}
+	reviews, err := d.looksReviewed(ctx, list.Since)
+	if err != nil {
+		return err
+	}
+	list.Judged, list.Unread, list.Looks = len(all.judged), all.unread, []listedLook{}
+	for _, j := range looks.Ranked(all.judged) {
+		one := listedLook{Judged: j, event: all.events[j.Answer]}
+		if r, ok := reviews[one.event]; ok {
+			one.Review = &r
+		}
+		list.Looks = append(list.Looks, one)
+	}
+	slices.SortStableFunc(list.Looks, func(a, b listedLook) int {
+		switch {
+		case a.Review == nil && b.Review != nil:
+			return -1
+		case a.Review != nil && b.Review == nil:
+			return 1
+		}
+		return 0
+	})
+	return nil
 }
 
 // looksReport counts the looks of a month in Amsterdam.
@@ -340,10 +380,11 @@ func (d *desk) looksReviewed(ctx context.Context, since time.Time) (map[eventID]
 	views, err := audit.Views(ctx, d.store, since)
 	out := map[eventID]lookReview{}
 	for _, v := range views {
-		outcome, ok := strings.CutPrefix(v.Viewed.How, reviewed)
+		how, ok := strings.CutPrefix(v.Viewed.How, reviewed)
+		outcome, note, _ := strings.Cut(how, "/")
 		at := eventID{v.Viewed.Writer, v.Viewed.Event.ID}
 		if ok && !v.Time.Before(out[at].Time) {
-			out[at] = lookReview{outcome, v.Time}
+			out[at] = lookReview{outcome, note, v.Time, eventID{v.Writer, v.ID}}
 		}
 	}
 	return out, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -72,7 +73,7 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 	if err != nil {
 		return nil, err
 	}
-	out := &checkpointJSON{Origin: last.Origin, Size: last.Size, Root: last.Root, Witnesses: last.Witnesses, archived: map[uint64]broker.Hash{}}
+	out := heldTo(c.Context(), cfg, log, last)
 	for _, file := range m.older {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -87,8 +88,14 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 		}
 		out.Extends++
 	}
+	return out, nil
+}
+
+// heldTo makes verification hold the log against one verified checkpoint of a Merkle log.
+func heldTo(ctx context.Context, cfg *audit.VerifyConfig, log *checkpoint.Log, last checkpoint.Checkpoint) *checkpointJSON {
+	out := &checkpointJSON{Origin: last.Origin, Size: last.Size, Root: last.Root, Witnesses: last.Witnesses, archived: map[uint64]broker.Hash{}}
 	cfg.Sealed = func(yield func(audit.Sealed, error) bool) {
-		for leaf, err := range log.Leaves(c.Context(), last) {
+		for leaf, err := range log.Leaves(ctx, last) {
 			if err != nil {
 				err = fmt.Errorf("%w: %w", audit.ErrSealBroken, err)
 			}
@@ -107,7 +114,7 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 			}
 		}
 	}
-	return out, nil
+	return out
 }
 
 // text says against which checkpoint the log was held, and how much of it fits.

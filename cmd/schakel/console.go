@@ -99,7 +99,7 @@ func (c *consoleConfig) site(ctx context.Context) (*consoleSite, error) {
 // serveConsole runs the console until the server stops.
 func (s *server) serveConsole(site *consoleSite) error {
 	desk := &consoleDesk{desk: s.desk, writer: s.writer, append: appender(s.writer), dir: s.cfg.dir}
-	log := &auditDesk{consoleDesk: desk, config: s.desk.searchOf(s.cfg.dir), sealing: s.cfg.sealing, replaying: newReplayer(s.cfg.store)}
+	log := &auditDesk{consoleDesk: desk, config: s.desk.searchOf(s.cfg.dir), log: s.cfg.store, sealing: s.cfg.sealing, replaying: newReplayer(s.cfg.store)}
 	s.wait.Go(func() {
 		log.keepSearch(s.background, func(err error) {
 			s.cfg.log.Error("the log can't be searched in full for now; tried again", "error", err)

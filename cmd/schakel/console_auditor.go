@@ -14,6 +14,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/audit/checkpoint"
 	"github.com/schakel/schakel/broker/audit/search"
 	"github.com/schakel/schakel/broker/console"
@@ -34,6 +35,7 @@ func (d *desk) searchOf(dir string) search.Config {
 type auditDesk struct {
 	*consoleDesk
 	config    search.Config
+	log       *archive.Store
 	index     atomic.Pointer[search.Index] // nil until it is open
 	sealing   *sealing                     // nil: nothing is sealed here
 	replaying *replayer

@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/audit/search"
 	"github.com/schakel/schakel/broker/console"
 	"github.com/schakel/schakel/broker/journal"
@@ -23,7 +26,7 @@ func (l *impactLog) auditor(t *testing.T) (*auditDesk, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &auditDesk{consoleDesk: &consoleDesk{desk: d, writer: writer, append: appender(writer), dir: l.dir}, config: d.searchOf(l.dir), replaying: newReplayer(d.store)}
+	a := &auditDesk{consoleDesk: &consoleDesk{desk: d, writer: writer, append: appender(writer), dir: l.dir}, config: d.searchOf(l.dir), log: d.store.(*archive.Store), replaying: newReplayer(d.store)}
 	x, err := search.Open(t.Context(), a.config)
 	if err == nil {
 		err = x.Update(t.Context())
@@ -82,6 +85,7 @@ func TestSearchOnPages(t *testing.T) {
 	if _, err := a.Prove(t.Context(), h.Writer, h.ID); err == nil {
 		t.Error("a proof without a Merkle log")
 	}
+	l.onOtherPages(t, a, by, why, h)
 	refused := map[string]console.Person{"suspended": {ID: "canary-suspended", Role: console.Auditor}, "unknown": {ID: "niemand", Role: console.Auditor}, "in another role": {ID: by.ID, Role: console.FG}}
 	for name, p := range refused {
 		f, err := a.Search(t.Context(), p, why, search.Query{}, 0)
@@ -95,6 +99,10 @@ func TestSearchOnPages(t *testing.T) {
 	}
 	f, err := a.Search(t.Context(), by, why, search.Query{}, 0)
 	one, err2 := a.Event(t.Context(), by, why, h.Writer, h.ID)
+	one2, err3 := a.Case(t.Context(), by, why, e.Staff.Case)
+	if _, err := a.Looks(t.Context(), by, why, impactNow, impactNow); !errors.Is(err, console.ErrNotRecorded) || !errors.Is(err3, console.ErrNotRecorded) || one2.Asked != nil {
+		t.Errorf("shown without a record: %v, %v", err, err3)
+	}
 	if !errors.Is(err, console.ErrNotRecorded) || !errors.Is(err2, console.ErrNotRecorded) || f.Hits != nil || one.Queries != nil {
 		t.Errorf("shown without a record: %v, %v", err, err2)
 	}
@@ -117,9 +125,81 @@ func TestSearchOnPages(t *testing.T) {
 		t.Fatal(errs.String())
 	}
 	for text, times := range map[string]int{` view of=many how="console zoeken" worker="canary-auditor" purpose="controle" ground="canary-ground" sought=`: 2,
-		`sought="case:` + string(e.Staff.Case): 1, ` how="console gebeurtenis" worker="canary-auditor" purpose="controle" ground="canary-ground"`: 1} {
+		`sought="case:` + string(e.Staff.Case) + ` agency:`: 1, `how="console tijdlijn"`: 1, `how="audit looks review: misuse/reported" worker="canary-auditor"`: 1, ` how="console gebeurtenis" worker="canary-auditor" purpose="controle" ground="canary-ground"`: 1} {
 		if got := strings.Count(log.String(), text); got != times {
 			t.Errorf("%q stands in the log %d times, want %d:\n%s", text, got, times, log.String())
 		}
+	}
+}
+
+// onOtherPages: the timeline of a case, reviews with who made them, and what verifying finds.
+func (l *impactLog) onOtherPages(t *testing.T, a *auditDesk, by console.Person, why console.Ground, h search.Hit) {
+	t.Helper()
+	want := 0
+	for _, e := range l.events {
+		if e.Staff.Case == h.Case {
+			want++
+		}
+	}
+	if c, err := a.Case(t.Context(), by, why, h.Case); err != nil || len(c.Asked) != want || c.Older {
+		t.Errorf("timeline: %d, want %d: %v", len(c.Asked), want, err)
+	}
+	for _, bad := range [][2]string{{"thief", ""}, {"misuse", "a thief"}} {
+		if err := a.Review(t.Context(), by, why, h.Writer, h.ID, bad[0], bad[1]); err == nil {
+			t.Errorf("a review that says %v", bad)
+		}
+	}
+	for _, outcome := range []string{"unclear", "misuse"} {
+		if err := a.Review(t.Context(), by, why, h.Writer, h.ID, outcome, "reported"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reviews, err := a.looksReviewed(t.Context(), time.Now().Add(-time.Hour))
+	r := reviews[eventID{h.Writer, h.ID}]
+	who, err2 := a.reviewer(t.Context(), r.view)
+	if err != nil || err2 != nil || len(reviews) != 1 || r.Outcome != "misuse" || r.Note != "reported" || who != by.ID {
+		t.Errorf("reviews: %+v by %q: %v, %v", reviews, who, err, err2)
+	}
+	i, err := a.Integrity(t.Context())
+	if err != nil || i.Checkpoint != nil || i.Unsealed.IsZero() || len(i.Streams) < 3 || i.Streams[0].Head == "" || i.Streams[0].Sealed != "" || i.Verified != nil || i.Index.Events != len(l.events) {
+		t.Errorf("integrity: %+v %v", i, err)
+	}
+	v, err := a.Verify(t.Context())
+	if err != nil || !v.OK || v.Entries < uint64(len(l.events)) || v.Checkpoint != 0 {
+		t.Errorf("verification: %+v %v", v, err)
+	}
+	if i, err = a.Integrity(t.Context()); err != nil || i.Verified == nil || !i.Verified.OK || i.Verified.Entries != v.Entries {
+		t.Errorf("remembered: %+v %v", i.Verified, err)
+	}
+}
+
+// TestRebuildSearch: the command makes the index again, and a server that has it open is asked to.
+func TestRebuildSearch(t *testing.T) {
+	l := newImpactLog(t, 2*together)
+	rebuild := func() string {
+		t.Helper()
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), []string{"audit", "search", "rebuild", "--data", l.dir, "--json"}, nil, &out, &errs); code != 0 {
+			t.Fatal(errs.String())
+		}
+		return out.String()
+	}
+	if got := rebuild(); !strings.Contains(got, fmt.Sprintf(`"events":%d`, len(l.events))) {
+		t.Errorf("made again: %s", got)
+	}
+	d, err := (&where{data: l.dir}).openDesk(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := search.Open(t.Context(), d.searchOf(l.dir))
+	if err = errors.Join(err, d.store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = x.Close() }()
+	if s, err := x.State(t.Context()); err != nil || s.Events != len(l.events) {
+		t.Errorf("what the command made: %+v %v", s, err)
+	}
+	if got := rebuild(); !strings.Contains(got, `"asked":true`) {
+		t.Errorf("while it is open: %s", got)
 	}
 }
