@@ -1,7 +1,5 @@
 package policies
 
-import "strings"
-
 // LooksFolder holds, in a policy, the rules about looks that nothing explains (broker/looks), with their thresholds and tests.
 // They decide on no request.
 const LooksFolder = "schakel/looks/"
@@ -14,11 +12,5 @@ const (
 
 // Looks gives those rules of a policy, with their schema: path to content. None where the policy has none.
 func Looks(files map[string][]byte) map[string][]byte {
-	out := map[string][]byte{}
-	for path, content := range files {
-		if strings.HasPrefix(path, LooksFolder) || path == "schemas/look.json" {
-			out[path] = content
-		}
-	}
-	return out
+	return under(files, LooksFolder, "schemas/look.json")
 }

@@ -192,10 +192,13 @@ func (d *consoleDesk) Decision(ctx context.Context, by console.Person, id broker
 	if err != nil {
 		return console.Decision{}, err
 	}
+	v := audit.Viewed{Writer: r.Writer, Event: audit.Ref{ID: r.ID, Hash: r.Hash}, How: "console waarom"}
+	if err := d.permits(ctx, v, by.ID, purposePolicy); err != nil {
+		return console.Decision{}, fmt.Errorf("%w: %w", console.ErrMayNotLook, err)
+	}
 	soon, cancel := context.WithTimeout(ctx, viewWithin)
 	defer cancel()
-	if err := d.writer.View(soon, audit.Viewed{Writer: r.Writer, Event: audit.Ref{ID: r.ID, Hash: r.Hash}, How: "console waarom"},
-		broker.Staff{Worker: broker.WorkerID(by.ID)}); err != nil {
+	if err := d.writer.View(soon, v, broker.Staff{Worker: broker.WorkerID(by.ID), Purpose: purposePolicy}); err != nil {
 		return console.Decision{}, fmt.Errorf("%w: %w", console.ErrNotRecorded, err)
 	}
 	out := console.Decision{Event: r.Writer + " " + r.ID.String(), Time: r.Time}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -70,8 +69,8 @@ func (d *auditDesk) look(ctx context.Context, by console.Person, why console.Gro
 	if err := d.officer(by); err != nil {
 		return fmt.Errorf("%w: %w", console.ErrMayNotLook, err)
 	}
-	if !slices.Contains([]console.Role{console.Auditor, console.FG, console.PrivacyOfficer}, by.Role) {
-		return fmt.Errorf("%w: a %s may look at one decision, and not over many", console.ErrMayNotLook, by.Role)
+	if err := d.permits(ctx, v, by.ID, broker.Purpose(why.Purpose)); err != nil {
+		return fmt.Errorf("%w: %w", console.ErrMayNotLook, err)
 	}
 	soon, cancel := context.WithTimeout(ctx, viewWithin)
 	defer cancel()

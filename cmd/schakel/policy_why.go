@@ -180,7 +180,7 @@ func (w *where) whyRecorded(c *cobra.Command, id, policy string, by officerKey, 
 	}
 	var out []explained
 	err = w.write(c.Context(), adminWriter, func(d *desk, writer *audit.Writer) error {
-		if err := d.mayLook(by.id, signer); err != nil {
+		if err := d.identify(by.id, signer); err != nil {
 			return err
 		}
 		cfg.Store, cfg.Vault = d.store, d.vault
@@ -188,8 +188,11 @@ func (w *where) whyRecorded(c *cobra.Command, id, policy string, by officerKey, 
 		if err != nil {
 			return err
 		}
-		if err := writer.View(c.Context(), audit.Viewed{Writer: r.Writer, Event: audit.Ref{ID: r.ID, Hash: r.Hash}, How: "policy why"},
-			broker.Staff{Worker: broker.WorkerID(by.id)}); err != nil {
+		v := audit.Viewed{Writer: r.Writer, Event: audit.Ref{ID: r.ID, Hash: r.Hash}, How: "policy why"}
+		if err := d.permits(c.Context(), v, by.id, purposePolicy); err != nil {
+			return err
+		}
+		if err := writer.View(c.Context(), v, broker.Staff{Worker: broker.WorkerID(by.id), Purpose: purposePolicy}); err != nil {
 			return fmt.Errorf("record that the decision is looked at: %w; nothing is shown", err)
 		}
 		out, err = d.explainAnswer(c.Context(), r, policy)

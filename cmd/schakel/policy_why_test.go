@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/keys"
 )
@@ -104,6 +106,12 @@ func (l *impactLog) officers(t *testing.T, good, suspended string) {
 		command("register", "officer", "add", id, "--role", "auditor", "--public-key", file)
 	}
 	command("register", "officer", "suspend", suspended)
+	w := &where{data: l.dir} // a policy in force says what they may
+	if err := w.write(t.Context(), adminWriter, func(d *desk, writer *audit.Writer) error {
+		return d.register.DoAll(t.Context(), appender(writer), register.Operator{Name: "proef"}, []register.Command{register.ActivatePolicy{Revision: l.base}})
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestWhyOfAQuestion: the same question by flags and as JSON has the same explanation.

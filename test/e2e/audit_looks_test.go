@@ -121,7 +121,7 @@ func TestAuditLooks(t *testing.T) {
 		says string
 		args []string
 	}{
-		{"may look at one decision", []string{"audit", "looks", "--officer", "jurist-1", "--purpose", "controle", "--ground", "AVG 32"}},
+		{"does not let you do this as jurist; these roles may: auditor, functionaris-gegevensbescherming", []string{"audit", "looks", "--officer", "jurist-1", "--purpose", "controle", "--ground", "AVG 32"}},
 		{"is no month", []string{"audit", "looks", "--report", "november"}},
 		{"--outcome is", append(review[:4:4], append([]string{"--outcome", "weg"}, look[2:]...)...)},
 	} {

@@ -165,7 +165,7 @@ func TestAuditSubject(t *testing.T) {
 	}{
 		{"command line", []string{"subject", "--bsn", v["BSN"], "--officer", "fg-1", "--purpose", "inzage", "--ground", "AVG 15"}},
 		{"exists already", append(look, "--out", file)},
-		{"not have members of staff named", []string{"subject", "--bsn", "-", "--officer", "auditor-1", "--purpose", "inzage", "--ground", "AVG 15", "--with-staff"}},
+		{"does not let you do this as auditor", []string{"subject", "--bsn", "-", "--officer", "auditor-1", "--purpose", "inzage", "--ground", "AVG 15", "--with-staff"}},
 	} {
 		if out, say, err := w.subject(v["BSN"], no.args...); err == nil || !strings.Contains(say, no.says) || strings.Contains(out, hashes[0]) {
 			t.Errorf("%v: want …%s…, %v, %s%s", no.args, no.says, err, out, say)

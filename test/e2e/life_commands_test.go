@@ -175,12 +175,14 @@ func policyCommands(t *testing.T, start func(testing.TB, *world)) {
 	c := newClerk(t, w)
 	small, wider := policies.Revision(policiestest.Small()), policies.Revision(policiestest.Wider())
 
-	c.looked(v, policiestest.Small())
+	answer := c.looked(v, policiestest.Small())
 
 	// From the shipped policy to the small one.
 	first := c.submitted(policiestest.Small(), "--title", "klein")
 	c.refused("who wrote a draft", "approve", first, "--officer", "privacy-1")
 	c.live(first, small)
+	// The small one does not say who may query the log: then nobody may.
+	c.refused("must say who may query the log", "why", answer, "--officer", "auditor-1")
 
 	// Three drafts on one base: one that asks more of a holder, and two that stand on the old base once it is live.
 	more := c.submitted(policiestest.Wider(), "--title", "ook de maanden")
@@ -278,7 +280,7 @@ func (c clerk) agreedElsewhere(draft string, holders []broker.OIN, other string)
 
 // looked: what a draft would have changed in what was asked, and why a recorded decision was so, for officers only; each look is
 // recorded.
-func (c clerk) looked(v map[string]string, draft map[string][]byte) {
+func (c clerk) looked(v map[string]string, draft map[string][]byte) (answerID string) {
 	c.t.Helper()
 	file := filepath.Join(c.t.TempDir(), "answer.json")
 	if out, err := c.w.schakel(askArgs(v, "--save", file)...); err != nil {
@@ -332,4 +334,5 @@ func (c clerk) looked(v map[string]string, draft map[string][]byte) {
 	if n := strings.Count(log, " view of="); n != 4 || !strings.Contains(log, `how="policy why" worker="auditor-1"`) {
 		c.t.Errorf("%d views are recorded:\n%s", n, log)
 	}
+	return answer.ID
 }
