@@ -70,7 +70,7 @@ func (r *counter) officer(d *desk) (register.OfficerRef, error) {
 	if err != nil {
 		return "", err
 	}
-	return d.register.OfficerRef(register.OfficerID(r.by.id)), d.mayLook(r.by.id, signer)
+	return d.register.OfficerRef(register.OfficerID(r.by.id)), d.identify(r.by.id, signer)
 }
 
 // readBSNs reads so many BSNs from standard input, one a line.
