@@ -45,7 +45,7 @@ type ShownRule struct {
 
 // Show gives a policy back: the table it comes to and the rules it is made of.
 func Show(ctx context.Context, files map[string][]byte) (Shown, error) {
-	table, err := Tabulate(ctx, files)
+	table, err := NewExplorer().Tabulate(ctx, files)
 	if err != nil {
 		return Shown{}, fmt.Errorf("show policy: %w", err)
 	}

@@ -7,11 +7,9 @@ import (
 	"slices"
 
 	"github.com/schakel/schakel/broker"
-	"github.com/schakel/schakel/broker/decide"
-	"github.com/schakel/schakel/policies"
 )
 
-// Table is the policy as a table, found by asking it: every role, with every purpose, about every field.
+// Table is the matrix in short: every role, with every purpose, about every field.
 type Table struct {
 	Revision broker.Revision `json:"revision"`
 	Rows     []Row           `json:"rows"`
@@ -46,43 +44,30 @@ type Given struct {
 	Needs string       `json:"needs,omitempty"` // consent or release
 }
 
-// Tabulate loads the policy and asks it everything.
-func Tabulate(ctx context.Context, files map[string][]byte) (Table, error) {
-	revision := policies.Revision(files)
-	d := decide.New(decide.Config{})
-	if err := d.Load(ctx, revision, files); err != nil {
-		return Table{}, fmt.Errorf("tabulate policy: %w", err)
-	}
-	catalog, err := d.Catalog(revision)
+// Tabulate makes a short reading of the matrix: what each role gets for each purpose when every condition is met, and which
+// conditions those are.
+func (x *Explorer) Tabulate(ctx context.Context, files map[string][]byte) (Table, error) {
+	m, err := x.Matrix(ctx, files)
 	if err != nil {
 		return Table{}, fmt.Errorf("tabulate policy: %w", err)
 	}
-	asker := &asker{ctx: ctx, decider: d, revision: revision, catalog: catalog, kinds: roleKinds(files, catalog)}
-	table := Table{Revision: revision, Rows: []Row{}, Catalog: catalog}
-	n := len(catalog.Purposes)
-	rows := make([]*Row, len(catalog.Roles)*n)
-	errs := make([]error, len(rows))
-	parallel(ctx, len(rows), func(i int) {
-		rows[i], errs[i] = asker.row(broker.Role(catalog.Roles[i/n].ID), broker.Purpose(catalog.Purposes[i%n].ID))
-	})
-	for i, r := range rows {
-		if errs[i] != nil {
-			return Table{}, fmt.Errorf("tabulate policy: %w", errs[i])
-		}
-		if r != nil {
-			table.Rows = append(table.Rows, *r)
+	asker := &asker{matrix: m, catalog: m.Catalog, kinds: roleKinds(files, m.Catalog)}
+	table := Table{Revision: m.Revision, Rows: []Row{}, Catalog: m.Catalog}
+	for _, role := range m.Catalog.Roles {
+		for _, purpose := range m.Catalog.Purposes {
+			if row := asker.row(broker.Role(role.ID), broker.Purpose(purpose.ID)); row != nil {
+				table.Rows = append(table.Rows, *row)
+			}
 		}
 	}
-	return table, ctx.Err()
+	return table, nil
 }
 
-// asker asks a policy what it gives.
+// asker asks a matrix what is given.
 type asker struct {
-	ctx      context.Context
-	decider  *decide.Decider
-	revision broker.Revision
-	catalog  *broker.Catalog
-	kinds    map[broker.Role][]broker.AgencyKind // to ask as
+	matrix  Matrix
+	catalog *broker.Catalog
+	kinds   map[broker.Role][]broker.AgencyKind // to ask as
 }
 
 // roleKinds gives the kinds of agency to ask as in each role: those its settings name, otherwise the first of all.
@@ -125,77 +110,64 @@ func (a *asker) everything(role broker.Role, purpose broker.Purpose) broker.Quer
 }
 
 // row finds what a role gets for a purpose; nil for nothing.
-func (a *asker) row(role broker.Role, purpose broker.Purpose) (*Row, error) {
+func (a *asker) row(role broker.Role, purpose broker.Purpose) *Row {
 	q := a.everything(role, purpose)
-	var all broker.Decision
+	var all given
 	for _, kind := range a.kinds[role] {
 		try := q
 		try.Agency.Kind = kind
-		dec, err := a.grants(try, a.catalog.Fields)
-		if err != nil {
-			return nil, err
-		}
-		if len(dec.Grants) > len(all.Grants) {
-			all, q = dec, try
+		if got := a.gets(try, a.catalog.Fields); len(got) > len(all) {
+			all, q = got, try
 		}
 	}
-	if len(all.Grants) == 0 {
-		return nil, nil
+	if len(all) == 0 {
+		return nil
 	}
 	row := &Row{Role: role, Purpose: purpose}
 	for _, kind := range a.catalog.AgencyKinds {
 		try := q
 		try.Agency.Kind = kind.ID
-		dec, err := a.grants(try, given(a.catalog, all))
-		if err != nil {
-			return nil, err
-		}
-		if len(dec.Grants) > 0 {
+		if len(a.gets(try, all.of(a.catalog))) > 0 {
 			row.Kinds = append(row.Kinds, kind.ID)
 		}
 	}
-	if err := a.needs(row, q, all); err != nil {
-		return nil, err
-	}
-	if err := a.emergency(row, q); err != nil {
-		return nil, err
-	}
-	return row, a.cells(row, q, all)
+	a.needs(row, q, all)
+	a.emergency(row, q)
+	a.cells(row, q, all)
+	return row
 }
 
-func given(c *broker.Catalog, dec broker.Decision) []broker.FieldInfo {
+// given is what a query gets.
+type given map[broker.Field]Way
+
+// of gives those fields as the catalog has them.
+func (g given) of(c *broker.Catalog) []broker.FieldInfo {
 	return slices.DeleteFunc(slices.Clone(c.Fields), func(f broker.FieldInfo) bool {
-		_, ok := dec.Grants[f.Path]
+		_, ok := g[f.Path]
 		return !ok
 	})
 }
 
-func (a *asker) grants(q broker.Query, fields []broker.FieldInfo) (broker.Decision, error) {
-	q.Fields = nil
+func (a *asker) gets(q broker.Query, fields []broker.FieldInfo) given {
+	out := given{}
 	for _, f := range fields {
-		q.Fields = append(q.Fields, f.Path)
+		if w, ok := a.matrix.Given(q, f.Path); ok {
+			out[f.Path] = w
+		}
 	}
-	return a.decider.Decide(a.ctx, a.revision, q)
+	return out
 }
 
 // needs finds which mandates and which relations are enough.
-func (a *asker) needs(row *Row, q broker.Query, all broker.Decision) error {
-	enough := func(change func(*broker.Query)) (bool, error) {
+func (a *asker) needs(row *Row, q broker.Query, all given) {
+	enough := func(change func(*broker.Query)) bool {
 		try := q
 		change(&try)
-		dec, err := a.grants(try, given(a.catalog, all))
-		return len(dec.Grants) == len(all.Grants), err
+		return len(a.gets(try, all.of(a.catalog))) == len(all)
 	}
-	without, err := enough(func(q *broker.Query) { q.Agency.Mandates = nil })
-	if err != nil {
-		return err
-	}
+	without := enough(func(q *broker.Query) { q.Agency.Mandates = nil })
 	for _, m := range a.catalog.Mandates {
-		ok, err := enough(func(q *broker.Query) { q.Agency.Mandates = []broker.Mandate{broker.Mandate(m.ID)} })
-		if err != nil {
-			return err
-		}
-		if ok && !without {
+		if !without && enough(func(q *broker.Query) { q.Agency.Mandates = []broker.Mandate{broker.Mandate(m.ID)} }) {
 			row.Mandates = append(row.Mandates, broker.Mandate(m.ID))
 		}
 	}
@@ -210,51 +182,32 @@ func (a *asker) needs(row *Row, q broker.Query, all broker.Decision) error {
 		{"claim", broker.Relation{Case: broker.CaseNone, Claim: true}},
 	} {
 		tie.relation.Municipality = broker.MunicipalitySame
-		ok, err := enough(func(q *broker.Query) { q.Relation = tie.relation })
-		if err != nil {
-			return err
-		}
-		if ok {
+		if enough(func(q *broker.Query) { q.Relation = tie.relation }) {
 			row.Relation = append(row.Relation, tie.name)
 		}
 	}
-	return nil
 }
 
 // emergency finds what an emergency adds.
-func (a *asker) emergency(row *Row, q broker.Query) error {
+func (a *asker) emergency(row *Row, q broker.Query) {
 	q.Subject.Consent, q.Subject.Release = nil, nil
-	calm, err := a.grants(q, a.catalog.Fields)
-	if err != nil {
-		return err
-	}
+	calm := a.gets(q, a.catalog.Fields)
 	q.Emergency = broker.QueryEmergency{Active: true, Domains: q.Agreements}
-	danger, err := a.grants(q, a.catalog.Fields)
-	if err != nil {
-		return err
-	}
+	danger := a.gets(q, a.catalog.Fields)
 	row.Emergency = []Given{}
 	for _, f := range a.catalog.Fields {
-		_, before := calm.Grants[f.Path]
-		if g, after := danger.Grants[f.Path]; after && !before {
+		_, before := calm[f.Path]
+		if g, after := danger[f.Path]; after && !before {
 			row.Emergency = append(row.Emergency, Given{Field: f.Path, Form: g.Form})
 		}
 	}
-	return nil
 }
 
 // cells sorts what was given by domain.
-func (a *asker) cells(row *Row, q broker.Query, all broker.Decision) error {
+func (a *asker) cells(row *Row, q broker.Query, all given) {
 	unconsented, unreleased := q, q
 	unconsented.Subject.Consent, unreleased.Subject.Release = nil, nil
-	without, err := a.grants(unconsented, given(a.catalog, all))
-	if err != nil {
-		return err
-	}
-	secret, err := a.grants(unreleased, given(a.catalog, all))
-	if err != nil {
-		return err
-	}
+	without, secret := a.gets(unconsented, all.of(a.catalog)), a.gets(unreleased, all.of(a.catalog))
 	for _, d := range a.catalog.Domains {
 		cell := Cell{Domain: broker.Domain(d.ID)}
 		for _, f := range a.catalog.Fields {
@@ -262,17 +215,17 @@ func (a *asker) cells(row *Row, q broker.Query, all broker.Decision) error {
 				continue
 			}
 			cell.Of++
-			g, ok := all.Grants[f.Path]
+			g, ok := all[f.Path]
 			if !ok {
 				continue
 			}
-			given := Given{Field: f.Path, Form: g.Form}
-			if _, ok := without.Grants[f.Path]; !ok {
-				given.Needs = "consent"
-			} else if _, ok := secret.Grants[f.Path]; !ok {
-				given.Needs = "release"
+			one := Given{Field: f.Path, Form: g.Form}
+			if _, ok := without[f.Path]; !ok {
+				one.Needs = "consent"
+			} else if _, ok := secret[f.Path]; !ok {
+				one.Needs = "release"
 			}
-			cell.Fields = append(cell.Fields, given)
+			cell.Fields = append(cell.Fields, one)
 			if !slices.Contains(cell.Bases, g.Basis) {
 				cell.Bases = append(cell.Bases, g.Basis)
 			}
@@ -282,5 +235,4 @@ func (a *asker) cells(row *Row, q broker.Query, all broker.Decision) error {
 			row.Cells = append(row.Cells, cell)
 		}
 	}
-	return nil
 }

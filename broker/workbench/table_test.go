@@ -39,7 +39,7 @@ medewerker-invordering | invordering-opschorten | – | schulden v T
 
 // The policy comes to the reference table, no cell more and no cell less; the page shows it.
 func TestTable(t *testing.T) {
-	got, err := workbench.Tabulate(context.Background(), policies.Files())
+	got, err := workbench.NewExplorer().Tabulate(context.Background(), policies.Files())
 	if err != nil {
 		t.Fatal(err)
 	}
