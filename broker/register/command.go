@@ -119,6 +119,8 @@ func formFor(kind string) (form, error) {
 		return formOf[ActivatePolicy](), nil
 	case "policy.stopped":
 		return formOf[StopPolicy](), nil
+	case "log.restored":
+		return formOf[RestoreLog](), nil
 	case "erasure.begun":
 		return formOf[BeginErasure](), nil
 	case "erasure.ended":

@@ -60,6 +60,12 @@ func Genesis(shard string, now time.Time) (journal.Entry, string, error) {
 
 // LogOf gives the id of the log that a genesis began.
 func LogOf(e journal.Entry) (string, error) {
+	log, _, err := OriginOf(e)
+	return log, err
+}
+
+// OriginOf gives the id of the log that a genesis began, and its shard.
+func OriginOf(e journal.Entry) (log, shard string, err error) {
 	s, err := readEntry(e)
 	var g genesis
 	if err == nil && s.Kind != kindGenesis {
@@ -69,9 +75,9 @@ func LogOf(e journal.Entry) (string, error) {
 		g, err = decode[genesis](s.Body)
 	}
 	if err != nil {
-		return "", fmt.Errorf("read genesis: %w", err)
+		return "", "", fmt.Errorf("read genesis: %w", err)
 	}
-	return g.Log, nil
+	return g.Log, g.Shard, nil
 }
 
 // chain makes s the entry that stands right after a head.

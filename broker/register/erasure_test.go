@@ -42,9 +42,11 @@ func TestErasures(t *testing.T) {
 	w.do(EndErasure{1})
 	refuses("not under way", EndErasure{1})
 	w.do(begin(2))
+	refuses("number 2", RestoreLog{Number: 2, Backup: broker.Hash{1}, Taken: noon})
+	w.do(RestoreLog{Number: 1, Backup: broker.Hash{1}, Taken: noon})
 	for _, r := range []*Register{w.Register, w.fromStart(), w.restored(w.snapshot())} {
 		got := r.Erasures()
-		if len(got) != 2 || got[0].Ended.IsZero() || !got[1].Ended.IsZero() || got[1].Parts[0].Parts != 12 {
+		if len(got) != 2 || got[0].Ended.IsZero() || !got[1].Ended.IsZero() || got[1].Parts[0].Parts != 12 || r.Restores() != 1 {
 			t.Errorf("%+v", got)
 		}
 	}

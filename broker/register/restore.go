@@ -38,7 +38,7 @@ func (r *Register) tryRestore(ctx context.Context) error {
 		return err
 	}
 	s := newState(r.state.index.subjects, h.Cases, h.Persons)
-	s.policyState, s.erasures = h.Policy.state(), h.Erased
+	s.policyState, s.erasures, s.restores = h.Policy.state(), h.Erased, h.Restores
 	ctx, cancel := context.WithCancel(ctx)
 	chunks := r.chunks(ctx, h, snap)
 	defer func() { // nothing goes on when this returns

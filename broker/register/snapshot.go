@@ -46,16 +46,17 @@ const (
 )
 
 type snapshotHead struct {
-	V       int           `json:"v"`
-	Log     genesis       `json:"log"`
-	Seq     uint64        `json:"seq"` // of the last entry that is in it
-	Hash    broker.Hash   `json:"hash"`
-	Policy  policyRecord  `json:"policy"`
-	Erased  []Erasure     `json:"erased,omitempty"`
-	Cases   int           `json:"cases"`   // about, to make room
-	Persons int           `json:"persons"` // about
-	Words   []string      `json:"words"`   // the dictionary of its records
-	Sums    []broker.Hash `json:"sums"`    // of its chunks
+	V        int           `json:"v"`
+	Log      genesis       `json:"log"`
+	Seq      uint64        `json:"seq"` // of the last entry that is in it
+	Hash     broker.Hash   `json:"hash"`
+	Policy   policyRecord  `json:"policy"`
+	Erased   []Erasure     `json:"erased,omitempty"`
+	Restores int           `json:"restores,omitempty"`
+	Cases    int           `json:"cases"`   // about, to make room
+	Persons  int           `json:"persons"` // about
+	Words    []string      `json:"words"`   // the dictionary of its records
+	Sums     []broker.Hash `json:"sums"`    // of its chunks
 }
 
 func (h snapshotHead) head() journal.Head {
@@ -173,7 +174,7 @@ func (r *Register) copyView() (view, error) {
 	}
 	s := r.state
 	v := view{
-		snapshotHead: snapshotHead{V: snapshotVersion, Log: r.origin, Seq: r.head.ID.Seq, Hash: r.head.Hash, Policy: s.record(), Erased: s.erasures,
+		snapshotHead: snapshotHead{V: snapshotVersion, Log: r.origin, Seq: r.head.ID.Seq, Hash: r.head.Hash, Policy: s.record(), Erased: s.erasures, Restores: s.restores,
 			Cases: len(s.files), Persons: len(s.index.cases)},
 		teams: make(map[Team]*team, len(s.teams.own)),
 		files: slices.Clone(s.files),

@@ -23,6 +23,7 @@ type state struct {
 	restricted      layer[broker.Touch, bool]      // persons of whom nothing is given (AVG 18)
 	policyState
 	erasures []Erasure // in order
+	restores int
 
 	index *index                  // nil in a state that lies over another
 	lists map[string][]caseHolder // lists of holders that cases have in common
@@ -69,6 +70,7 @@ func (s *state) over() *state {
 
 		policyState: s.policyState,
 		erasures:    s.erasures,
+		restores:    s.restores,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit/backup"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/register"
 )
@@ -170,7 +171,7 @@ func (d *desk) gateways(ctx context.Context) ([]gatewayState, error) {
 	}
 	out := []gatewayState{}
 	for writer, data := range notes {
-		if writer == sealNote {
+		if writer == sealNote || writer == backup.Note {
 			continue
 		}
 		s := gatewayState{Writer: writer}

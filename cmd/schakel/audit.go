@@ -139,12 +139,7 @@ func (w *where) anchors(cfg *audit.VerifyConfig, ring *keys.Ring, receipts []str
 		if err != nil {
 			return err
 		}
-		cfg.Heads = heads
-		jwks := ring.JWKS(keys.Heads)
-		cfg.VerifyHead = func(signature string) (audit.Head, error) {
-			h, err := seal.VerifyHead(signature, jwks)
-			return audit.Head(h), err
-		}
+		cfg.Heads, cfg.VerifyHead = heads, verifyHeadBy(ring)
 	}
 	for _, path := range receipts {
 		found, err := readReceipts(path, ring)
@@ -154,6 +149,15 @@ func (w *where) anchors(cfg *audit.VerifyConfig, ring *keys.Ring, receipts []str
 		cfg.Receipts = append(cfg.Receipts, found...)
 	}
 	return nil
+}
+
+// verifyHeadBy verifies signatures of heads with the keys of a ring.
+func verifyHeadBy(ring *keys.Ring) func(signature string) (audit.Head, error) {
+	jwks := ring.JWKS(keys.Heads)
+	return func(signature string) (audit.Head, error) {
+		h, err := seal.VerifyHead(signature, jwks)
+		return audit.Head(h), err
+	}
 }
 
 func readReceipts(path string, ring *keys.Ring) ([]broker.Receipt, error) {

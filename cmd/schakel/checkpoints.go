@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -106,11 +107,17 @@ func (c *checkpointsConfig) sealing(ctx context.Context) (*sealing, error) {
 
 // originOf names a log in its checkpoints.
 func (d *desk) originOf(configured string) string {
-	if configured != "" {
-		return configured
-	}
 	log, _ := d.register.Log()
-	return "schakel/" + log
+	return originAfter(cmp.Or(configured, "schakel/"+log), d.restores)
+}
+
+// originAfter names a log in its checkpoints after it was put back from a backup so many times. What was published before under
+// the name without it must never be contradicted under the same name.
+func originAfter(origin string, restores int) string {
+	if restores == 0 {
+		return origin
+	}
+	return fmt.Sprintf("%s/restored-%d", origin, restores)
 }
 
 // rememberedSeal is what the journal remembers of the last checkpoint.

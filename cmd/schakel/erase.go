@@ -15,6 +15,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/audit/retention"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/bolt"
@@ -31,8 +32,10 @@ type eraseRequest struct {
 	subject, theCase, now    string
 	beforeTerm, dryRun, json bool
 	settle                   time.Duration
+	role                     register.OfficerRole
 	of                       register.ErasureOf
 	sought                   string
+	inUse                    func() error // why others may still write under the keys that are selected
 	selection                retention.Selection
 	out, say                 io.Writer
 }
@@ -47,9 +50,9 @@ func newErase() *cobra.Command {
 so that the log can be verified, replayed and proved as before. Terms for each activity stand in the policy in force
 (` + retention.File + `), which says who decides them. Without --before-term nothing goes of which a term has not ended.
 
-First the survey is shown: how many parts of which activity, and under how many keys; --dry-run ends there. A privacy-officer may
-erase, who shows with their own key that they are; who did, on which ground, is recorded before anything is done, and again
-when it is done. An erasure that was interrupted goes on when the same command is given again.
+First the survey is shown: how many parts of which activity, and under how many keys; --dry-run ends there. Who may erase says the
+policy: in the shipped one a privacy-officer. They show with their own key that they are; who did, on which ground, is recorded
+before anything is done, and again when it is done. An erasure that was interrupted goes on when the same command is given again.
 
 What was erased comes back with nothing but a copy of the key ring of before, with a copy of the journal of before: destroy old
 copies of the ring, and make a new backup of the journal, for what survived can't be read in older ones.`,
@@ -140,9 +143,6 @@ func (q *eraseRequest) read(c *cobra.Command) (now time.Time, err error) {
 
 // erase surveys, records, erases and records again.
 func (d *desk) erase(ctx context.Context, q *eraseRequest, writer *audit.Writer, data string, now time.Time) error {
-	if o, known := d.register.Officer(d.register.OfficerRef(register.OfficerID(q.look.by.id))); known && o.Role != register.RolePrivacyOfficer {
-		return fmt.Errorf("a %s may not erase; a privacy-officer may", o.Role)
-	}
 	if err := q.choose(d); err != nil {
 		return err
 	}
@@ -153,7 +153,12 @@ func (d *desk) erase(ctx context.Context, q *eraseRequest, writer *audit.Writer,
 		}
 		now = open.Until
 	}
+	o, _ := d.register.Officer(d.register.OfficerRef(register.OfficerID(q.look.by.id))) // who is not known is refused now
+	q.role = o.Role
 	if err := q.look.record(ctx, d, writer, data, audit.Viewed{How: "erase", Until: now}, q.sought); err != nil {
+		return err
+	}
+	if err := q.inUse(); err != nil {
 		return err
 	}
 	survey, terms, err := d.survey(ctx, q, now)
@@ -191,8 +196,8 @@ func (d *desk) erase(ctx context.Context, q *eraseRequest, writer *audit.Writer,
 		}
 		return nil
 	}}
-	if _, alone := d.store.(*bolt.Store); alone {
-		cfg.Settle = 0 // nobody else has the file
+	if aloneWith(d.store) {
+		cfg.Settle = 0
 	}
 	done, err := retention.Erase(ctx, cfg, retention.Plan{Keys: survey.Keys, Generations: open.Generations})
 	if err != nil {
@@ -210,7 +215,16 @@ func (d *desk) erase(ctx context.Context, q *eraseRequest, writer *audit.Writer,
 	return err
 }
 
-// choose finds the keys of whom or what was selected, and makes sure that nobody writes under them any more.
+// aloneWith tells that no other process can have this journal open: it is a file.
+func aloneWith(store journal.Store) bool {
+	if both, ok := store.(*archive.Store); ok {
+		store = both.Store
+	}
+	_, file := store.(*bolt.Store)
+	return file
+}
+
+// choose finds the keys of whom or what was selected.
 func (q *eraseRequest) choose(d *desk) error {
 	q.selection.BeforeTerm = q.beforeTerm
 	switch q.of {
@@ -219,20 +233,25 @@ func (q *eraseRequest) choose(d *desk) error {
 		if err != nil {
 			return err
 		}
-		if open := d.register.OpenCasesOf(bsn); q.beforeTerm && len(open) > 0 {
-			return fmt.Errorf("this person is in %d open cases, for which they are asked about still: close those first (`schakel register case close`)", len(open))
-		}
 		q.selection.Subjects = d.ring.Pseudonyms(bsn)
-		q.sought = "data subject " + d.ring.Pseudonym(bsn)
+		q.sought, q.inUse = "data subject "+d.ring.Pseudonym(bsn), func() error {
+			if open := d.register.OpenCasesOf(bsn); q.beforeTerm && len(open) > 0 {
+				return fmt.Errorf("this person is in %d open cases, for which they are asked about still: close those first (`schakel register case close`)", len(open))
+			}
+			return nil
+		}
 	case register.ErasureCase:
 		id := broker.CaseID(q.theCase)
-		if _, open := d.register.Case(id); open {
-			return fmt.Errorf("case %s is open; close it first (`schakel register case close`)", id)
+		q.inUse = func() error {
+			if _, open := d.register.Case(id); open {
+				return fmt.Errorf("case %s is open; close it first (`schakel register case close`)", id)
+			}
+			return nil
 		}
 		q.selection.Case = d.register.CaseKey(id)
 		q.sought = "case " + q.theCase
 	case register.ErasureExpired:
-		q.sought = "what has outlived its term"
+		q.sought, q.inUse = "what has outlived its term", func() error { return nil }
 	}
 	if q.beforeTerm {
 		q.sought += ", before its term"
@@ -279,7 +298,7 @@ func (d *desk) openErasure() *register.Erasure {
 func (d *desk) recordErasure(writer *audit.Writer, q *eraseRequest) register.Appender {
 	add := appender(writer)
 	return func(ctx context.Context, after journal.Head, entries []journal.Entry, kind string, staff broker.Staff) (journal.Outcome, error) {
-		staff.Role, staff.Purpose, staff.Ground, staff.Sought = broker.Role(register.RolePrivacyOfficer), broker.Purpose(q.look.purpose), q.look.ground, q.sought
+		staff.Role, staff.Purpose, staff.Ground, staff.Sought = broker.Role(q.role), broker.Purpose(q.look.purpose), q.look.ground, q.sought
 		return add(ctx, after, entries, kind, staff)
 	}
 }

@@ -109,7 +109,7 @@ Start with:  schakel demo`,
 		SilenceUsage:  true,
 	}
 	root.AddCommand(newDemo(), newInit(), newServe(), newAsk(), newToken(), newVerify(), newAudit(), newPolicy(),
-		newKeys(), newRegister(), newResident(), newWitness(), newErase())
+		newKeys(), newRegister(), newResident(), newWitness(), newErase(), newBackup(), newRestore())
 	return root
 }
 

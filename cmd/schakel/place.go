@@ -23,6 +23,7 @@ import (
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
 	"github.com/schakel/schakel/broker/audit/archive"
+	"github.com/schakel/schakel/broker/audit/backup"
 	"github.com/schakel/schakel/broker/decide"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/bolt"
@@ -183,6 +184,7 @@ type desk struct {
 	register *register.Register
 	decider  *decide.Decider
 	catalog  atomic.Pointer[broker.Catalog] // of the revision in force; before there is one, of the shipped policy
+	restores int                            // how often this log was put back from a backup
 	unready  error                          // why the revision in force could not be loaded when it was opened
 	explorer *workbench.Explorer
 	proved   sync.Map // drafts that verifyProposal found true
@@ -210,6 +212,9 @@ func (w *where) openDesk(ctx context.Context, readOnly bool) (*desk, error) {
 func newDesk(ctx context.Context, store journal.Store, ring *keys.Ring) (*desk, error) {
 	d := &desk{store: store, ring: ring, vault: keys.NewVault(store, ring), decider: decide.New(decide.Config{}), explorer: workbench.NewExplorer()}
 	var err error
+	if d.restores, err = backup.Times(ctx, store); err != nil {
+		return nil, err
+	}
 	d.register, err = register.Open(ctx, register.Config{
 		Store: store, Vault: d.vault, Touch: ring.Touch, VerifyAgreement: verifyAgreement, VerifyStep: seal.VerifyPolicyStep, Catalog: d.catalog.Load,
 	})

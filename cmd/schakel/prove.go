@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit/backup"
 	"github.com/schakel/schakel/broker/audit/checkpoint"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/register"
@@ -41,7 +42,11 @@ func (m *merkle) keys(ctx context.Context, store journal.Store, ring *keys.Ring)
 		if err != nil {
 			return checkpoint.Keys{}, err
 		}
-		origin = "schakel/" + log
+		times, err := backup.Times(ctx, store)
+		if err != nil {
+			return checkpoint.Keys{}, err
+		}
+		origin = originAfter("schakel/"+log, times)
 	}
 	return checkpoint.NewKeys(origin, ring.CheckpointKeys(), m.witnesses, m.quorum)
 }

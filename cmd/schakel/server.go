@@ -81,6 +81,9 @@ func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
 	if err := cfg.store.Check(ctx); err != nil {
 		return nil, err
 	}
+	if err := refuseUnfinished(ctx, cfg.store); err != nil {
+		return nil, err
+	}
 	d, err := newDesk(ctx, cfg.store, cfg.ring)
 	if err != nil {
 		return nil, err

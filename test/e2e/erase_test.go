@@ -71,7 +71,7 @@ func TestEraseCommand(t *testing.T) {
 		{"is open; close it", []string{"--case", v["CASE"], "--before-term"}},
 		{"never for all", []string{"--expired", "--before-term"}},
 		{"still to come", []string{"--expired", "--now", "2040-01-01"}},
-		{"may not erase", append(subject, "--officer", "auditor-1")},
+		{"does not let you", append(subject, "--officer", "auditor-1")},
 		{"what?", nil},
 	} {
 		// Flags that are given twice count as given last.

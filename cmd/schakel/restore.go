@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/backup"
+	"github.com/schakel/schakel/broker/journal"
+	"github.com/schakel/schakel/broker/journal/bolt"
+	"github.com/schakel/schakel/broker/journal/socket"
+	"github.com/schakel/schakel/broker/register"
+	"github.com/schakel/schakel/keys"
+)
+
+// restoreRequest is what `schakel restore` is asked.
+type restoreRequest struct {
+	heads, checkpoints, origin string
+	receipts                   []string
+	json                       bool
+}
+
+// restoredJSON is what it says.
+type restoredJSON struct {
+	backup.Restored
+	Backup  broker.Hash    `json:"backup"`
+	Missing []audit.Fault  `json:"missing"` // what heads, receipts and the Merkle log of before vouch for, and the backup lacks
+	More    int            `json:"more"`    // beyond those listed
+	Held    map[string]int `json:"held"`    // how many of each do match
+}
+
+func newRestore() *cobra.Command {
+	w := &where{}
+	var q restoreRequest
+	c := &cobra.Command{
+		Use:   "restore FOLDER --data DIR | --redis URL",
+		Short: "Put a backup back into an empty journal, and name what is missing since",
+		Long: `Puts a backup back, byte for byte, after it verified it. The journal must be empty. The key ring is needed too: put its newest
+copy in place first (keys.jwe in the data folder, or --keys), never an older one than erasures were done with.
+
+What was recorded after the backup is lost, and must not be passed over in silence: give the signed heads (--heads, a copy of
+heads/ of each gateway), kept answers (--receipt) and the Merkle log (--checkpoints) of before, and what they vouch for and the
+backup lacks is named. That the log was put back is recorded in it. Heads that are given are put in the data folder, so that the
+next start of each gateway names in its start event what it lost. The Merkle log of before ends here: keep its folder, for it
+shows what there was, and move it away; the log goes on under another name in its checkpoints, which witnesses must be told.
+
+Interrupted, it goes on when the same command is given again; until it is done nothing serves from that journal.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return w.restore(c, args[0], q) },
+	}
+	w.flags(c)
+	f := c.Flags()
+	f.StringVar(&q.heads, "heads", "", "folder with copies of the signed heads of before (heads/ of each gateway)")
+	f.StringArrayVar(&q.receipts, "receipt", nil, "a kept answer (ask --save) or a folder of them")
+	f.StringVar(&q.checkpoints, "checkpoints", "", "folder of the Merkle log of before")
+	f.StringVar(&q.origin, "origin", "", "its name in its checkpoints; default schakel/ and the log's id")
+	jsonFlag(c, &q.json)
+	return c
+}
+
+func (w *where) restore(c *cobra.Command, dir string, q restoreRequest) error {
+	ctx := c.Context()
+	m, digest, err := backup.Read(dir)
+	if err != nil {
+		return err
+	}
+	ring, err := w.openRing()
+	if err != nil {
+		return fmt.Errorf("%w; put the key ring of this log in place first: without it nothing that is encrypted can be read", err)
+	}
+	store, err := w.openEmpty(ctx)
+	if err != nil {
+		return err
+	}
+	dead := func(wrapped []byte) bool { _, err := ring.Unwrap(wrapped); return errors.Is(err, keys.ErrDestroyed) }
+	done, err := backup.Restore(ctx, backup.RestoreConfig{Dir: dir, Store: store, Dead: dead, Progress: progressOn(c, q.json)})
+	said := restoredJSON{Restored: done, Backup: digest, Missing: []audit.Fault{}, Held: map[string]int{}}
+	if err == nil {
+		err = w.placeHeads(dir, q.heads)
+	}
+	if err == nil {
+		err = w.missing(c, q, store, ring, &said)
+	}
+	if err := errors.Join(err, store.Close()); err != nil {
+		return err
+	}
+	// It is recorded by a start of its own, which names what that stream lost.
+	err = w.write(ctx, adminWriter, func(d *desk, writer *audit.Writer) error {
+		if d.register.Restores() < done.Number {
+			err := d.register.Do(ctx, appender(writer), register.Operator{Name: operator()}, register.RestoreLog{Number: done.Number, Backup: digest, Taken: m.Taken})
+			if err != nil {
+				return err
+			}
+		}
+		return backup.Finish(ctx, d.store, digest)
+	})
+	if err != nil {
+		return fmt.Errorf("record that the log was put back: %w; give the same command again", err)
+	}
+	if q.json {
+		return printJSON(c.OutOrStdout(), said)
+	}
+	_, err = fmt.Fprint(c.OutOrStdout(), said.text(q))
+	return err
+}
+
+// openEmpty opens the journal that a backup is put back into, and makes it where it is a file.
+func (w *where) openEmpty(ctx context.Context) (journal.Store, error) {
+	if w.redis != "" || w.data == "" {
+		return w.openJournal(ctx, false)
+	}
+	if err := os.MkdirAll(w.data, 0o700); err != nil {
+		return nil, fmt.Errorf("make data folder: %w", err)
+	}
+	if other, err := socket.Dial(filepath.Join(w.data, socketFile)); err == nil {
+		return nil, errors.Join(errors.New("a server runs in this folder: stop it first"), other.Close())
+	}
+	store, err := bolt.Open(bolt.Config{Path: filepath.Join(w.data, journalFile)})
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
+}
+
+// placeHeads puts the signed heads of before where the next start of a gateway looks for them: those that are given, or those
+// of the backup.
+func (w *where) placeHeads(dir, given string) error {
+	if w.data == "" {
+		return nil
+	}
+	from, to := given, filepath.Join(w.data, headsFolder)
+	if from == "" {
+		from = backup.HeadsFolder(dir)
+	}
+	files, err := filepath.Glob(filepath.Join(from, "*.jsonl"))
+	if err != nil || (given != "" && len(files) == 0) {
+		return fmt.Errorf("there are no signed heads in %s", from)
+	}
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(to, filepath.Base(file))
+		if _, err := os.Stat(path); err == nil {
+			continue // they are of this machine, and newer
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			return fmt.Errorf("put back signed heads: %w", err)
+		}
+	}
+	return nil
+}
+
+// missing holds the log that was put back against what is left of what came after.
+func (w *where) missing(c *cobra.Command, q restoreRequest, store journal.Store, ring *keys.Ring, said *restoredJSON) error {
+	cfg := audit.VerifyConfig{Store: store}
+	if err := w.anchors(&cfg, ring, q.receipts); err != nil {
+		return err
+	}
+	if q.heads != "" {
+		heads, err := audit.ReadHeads(q.heads, "")
+		if err != nil {
+			return err
+		}
+		cfg.Heads, cfg.VerifyHead = heads, verifyHeadBy(ring)
+	}
+	if q.checkpoints != "" {
+		before := merkle{folder: q.checkpoints, origin: q.origin}
+		if before.origin == "" {
+			log, err := logOf(c.Context(), store)
+			if err != nil {
+				return err
+			}
+			before.origin = originAfter("schakel/"+log, said.Number-1)
+		}
+		if _, err := w.sealed(c, &cfg, &before, ring, store); err != nil {
+			return err
+		}
+	}
+	report, err := audit.Verify(c.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	said.Missing, said.More = report.Faults, report.More
+	said.Held = map[string]int{"heads": report.Heads, "receipts": report.Receipts, "sealed": int(report.Sealed)}
+	return nil
+}
+
+func (r restoredJSON) text(q restoreRequest) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\rput back: %d entries, %d data keys, %d blobs; recorded as restore %d, of backup %s\n", r.Entries, r.Keys, r.Blobs, r.Number, r.Backup)
+	if r.Dead > 0 {
+		fmt.Fprintf(&b, "%d data keys were left out: since the backup an erasure destroyed what wrapped them, and what they encrypted can't be read\n", r.Dead)
+	}
+	fmt.Fprintf(&b, "that match: %d signed heads, %d receipts, %d sealed entries\n", r.Held["heads"], r.Held["receipts"], r.Held["sealed"])
+	for _, f := range r.Missing {
+		fmt.Fprintf(&b, "MISSING %s\n", f)
+	}
+	if r.More > 0 {
+		fmt.Fprintf(&b, "… and %d more\n", r.More)
+	}
+	switch {
+	case len(r.Missing) > 0:
+		b.WriteString("what is named above was recorded after the backup, or is not as it was: tell the agencies whose answers it is about\n")
+	case q.heads == "" && len(q.receipts) == 0 && q.checkpoints == "":
+		b.WriteString("whether anything was recorded after the backup is not known: nothing of after it was given (--heads, --receipt, --checkpoints)\n")
+	default:
+		b.WriteString("nothing that was given tells of anything after the backup\n")
+	}
+	b.WriteString("before you serve: move the Merkle log of before (checkpoints/) away and keep it; the log goes on under a new name in its checkpoints\n")
+	return b.String()
+}
+
+// refuseUnfinished: half a log serves nobody.
+func refuseUnfinished(ctx context.Context, store journal.Store) error {
+	unfinished, err := backup.Unfinished(ctx, store)
+	if err == nil && unfinished {
+		err = errors.New("a restore into this journal was begun and not finished; give that command again")
+	}
+	return err
+}
