@@ -66,6 +66,10 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 	if err != nil {
 		return nil, err
 	}
+	remembered, err := m.remembered(c.Context(), store, ring) // before the last one is read, which may be newer
+	if err != nil {
+		return nil, err
+	}
 	last, err := log.Latest(c.Context())
 	if errors.Is(err, checkpoint.ErrNoCheckpoint) {
 		return none(err)
@@ -74,6 +78,11 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 		return nil, err
 	}
 	out := heldTo(c.Context(), cfg, log, last)
+	if remembered != nil {
+		if err := log.Consistent(c.Context(), *remembered, last); err != nil {
+			return nil, fmt.Errorf("the Merkle log does not go on from what the journal remembers of it: the folder was put back or altered: %w", err)
+		}
+	}
 	for _, file := range m.older {
 		data, err := os.ReadFile(file)
 		if err != nil {
@@ -89,6 +98,24 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 		out.Extends++
 	}
 	return out, nil
+}
+
+// remembered gives the last checkpoint that the journal knows of; nil for none.
+func (m *merkle) remembered(ctx context.Context, store journal.Store, ring *keys.Ring) (*checkpoint.Checkpoint, error) {
+	seal, err := readSeal(ctx, store)
+	if err != nil || len(seal.Checkpoint) == 0 {
+		return nil, err
+	}
+	unwitnessed := merkle{origin: m.origin} // it is kept as it was before witnesses saw it
+	k, err := unwitnessed.keys(ctx, store, ring)
+	if err != nil {
+		return nil, err
+	}
+	c, err := k.Open(seal.Checkpoint)
+	if err != nil {
+		return nil, fmt.Errorf("the checkpoint that the journal remembers: %w", err)
+	}
+	return &c, nil
 }
 
 // heldTo makes verification hold the log against one verified checkpoint of a Merkle log.

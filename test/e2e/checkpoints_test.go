@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -59,8 +60,11 @@ func TestCheckpoints(t *testing.T) {
 	if err := os.WriteFile(kept, []byte(readFile(t, filepath.Join(dir, "checkpoints", "checkpoint"))), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	before := filepath.Join(t.TempDir(), "journal.db")
+	before, older := filepath.Join(t.TempDir(), "journal.db"), filepath.Join(t.TempDir(), "checkpoints")
 	d.interrupt(t)
+	if err := os.CopyFS(older, os.DirFS(filepath.Join(dir, "checkpoints"))); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(before, []byte(readFile(t, filepath.Join(dir, "journal.db"))), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +80,18 @@ func TestCheckpoints(t *testing.T) {
 	}
 	last := w.eventOf(t, filepath.Join(dir, "answer.json"))
 	d.interrupt(t)
+
+	// The folder of before in the place of this one: it is whole, and shorter than the journal remembers.
+	newer := filepath.Join(t.TempDir(), "newer")
+	if err := errors.Join(os.Rename(filepath.Join(dir, "checkpoints"), newer), os.CopyFS(filepath.Join(dir, "checkpoints"), os.DirFS(older))); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := w.schakel("audit", "verify"); err == nil || !strings.Contains(out, "put back or altered") {
+		t.Errorf("a folder that was put back: %v, %s", err, out)
+	}
+	if err := errors.Join(os.RemoveAll(filepath.Join(dir, "checkpoints")), os.Rename(newer, filepath.Join(dir, "checkpoints"))); err != nil {
+		t.Fatal(err)
+	}
 
 	// The journal of before in the place of this one, and the signed heads gone: only the checkpoint knows.
 	if err := os.Rename(before, filepath.Join(dir, "journal.db")); err != nil {
