@@ -65,6 +65,7 @@ type GivenData struct {
 	Form      string `json:"vorm"`
 	Basis     string `json:"grondslag"`
 	Household bool   `json:"huishouden"` // about the household as a whole
+	Exact     bool   `json:"-"`          // as it is, and not in a limited form
 }
 
 // WithheldData is one kind of data that was asked for and not given. Reasons are as the agency was told them.
@@ -125,7 +126,7 @@ func (w Words) Act(e SubjectEvent) SubjectAct {
 		}
 		a.Recipient, a.Purpose = p.Agency, w.term(c.Purposes, string(p.Purpose))
 		for _, g := range p.Released {
-			a.Given = append(a.Given, GivenData{w.label(c, g.Field), w.term(c.Forms, string(g.Form)), w.term(c.Bases, string(g.Basis)), g.Subject == broker.Household})
+			a.Given = append(a.Given, GivenData{w.label(c, g.Field), w.term(c.Forms, string(g.Form)), w.term(c.Bases, string(g.Basis)), g.Subject == broker.Household, g.Form == broker.FormExact})
 		}
 		for _, h := range p.Withheld {
 			d := WithheldData{Data: w.label(c, h.Field), Household: h.Subject == broker.Household}

@@ -89,7 +89,7 @@ func (s *site) proven(c *call) (subject string, claims map[string]json.RawMessag
 		return "", nil, mistake{"Deze aanmelding is verlopen of niet hier begonnen. Meld u opnieuw aan.", "This sign-in expired or did not begin here. Sign in again."}
 	}
 	if q.Get("error") != "" {
-		return "", nil, mistake{"De identiteitsvoorziening heeft u niet aangemeld. Probeer het opnieuw.", "The identity provider did not sign you in. Try again."}
+		return "", nil, mistake{"Het aanmelden is niet gelukt. Probeer het opnieuw.", "Signing in did not succeed. Try again."}
 	}
 	cfg, verifier, err := s.provider.open(c.r.Context())
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *site) proven(c *call) (subject string, claims map[string]json.RawMessag
 	raw, _ := token.Extra("id_token").(string)
 	id, err := verifier.Verify(s.provider.context(c.r.Context()), raw)
 	if err != nil || subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(kept[1])) != 1 {
-		return "", nil, mistake{"Het bewijs van de identiteitsvoorziening klopt niet. Meld u opnieuw aan.", "The proof of the identity provider is not right. Sign in again."}
+		return "", nil, mistake{"Het aanmelden is niet goed gegaan. Meld u opnieuw aan.", "Signing in did not go right. Sign in again."}
 	}
 	claims = map[string]json.RawMessage{}
 	if err := id.Claims(&claims); err != nil {

@@ -91,6 +91,12 @@ type Residents struct {
 	order []string              // the oldest first
 }
 
+// How long a resident stays signed in: shorter than an officer, for it may be the library's computer.
+const (
+	residentStays = 2 * time.Hour
+	residentIdle  = 15 * time.Minute
+)
+
 // reportsAtOnce bounds how many reports are made at the same time.
 const reportsAtOnce = 2
 
@@ -104,6 +110,7 @@ func NewResidents(c ResidentsConfig) (*Residents, error) {
 	if err != nil {
 		return fail(err)
 	}
+	base.sessions.Lifetime, base.sessions.IdleTimeout = residentStays, residentIdle
 	k := &Residents{site: base, cfg: c, turns: make(chan struct{}, reportsAtOnce), kept: map[string]keptReport{}}
 	if o := c.OIDC; o != nil {
 		if o.BSNClaim == "" || len(o.Levels) == 0 {

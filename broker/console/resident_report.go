@@ -101,6 +101,14 @@ func (k *Residents) keep(c *call, r keptReport) {
 	}
 	k.kept[id], k.order = r, append(k.order, id)
 	c.session.Put(c.r.Context(), sessionReport, id)
+	time.AfterFunc(reportKept, func() { k.drop(id) })
+}
+
+func (k *Residents) drop(id string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.kept, id)
+	k.order = slices.DeleteFunc(k.order, func(o string) bool { return o == id })
 }
 
 // found gives the report of this session, unless it was too long ago, or is about somebody whom they no longer represent.
@@ -112,21 +120,11 @@ func (k *Residents) found(c *call) (keptReport, bool) {
 func (k *Residents) recalled(c *call) (keptReport, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for len(k.order) > 0 && k.now().Sub(k.kept[k.order[0]].made) > reportKept {
-		delete(k.kept, k.order[0])
-		k.order = k.order[1:]
-	}
 	r, ok := k.kept[c.session.GetString(c.r.Context(), sessionReport)]
-	return r, ok
+	return r, ok && k.now().Sub(r.made) <= reportKept
 }
 
-func (k *Residents) forget(c *call) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	id := c.session.PopString(c.r.Context(), sessionReport)
-	delete(k.kept, id)
-	k.order = slices.DeleteFunc(k.order, func(o string) bool { return o == id })
-}
+func (k *Residents) forget(c *call) { k.drop(c.session.PopString(c.r.Context(), sessionReport)) }
 
 // shownReport is a report as the page shows it.
 type shownReport struct {
@@ -179,7 +177,11 @@ func shown(c *call, r Report) shownReport {
 	for i, a := range report.Acts {
 		s := shownAct{SubjectAct: a, Number: i + 1}
 		for _, g := range a.Given {
-			s.Given = together(s.Given, g.Basis, c.data(g.Data, g.Household)+": "+lowerFirst(g.Form))
+			data := c.data(g.Data, g.Household)
+			if !g.Exact {
+				data += ": " + lowerFirst(g.Form)
+			}
+			s.Given = together(s.Given, g.Basis, data)
 		}
 		for _, w := range a.Withheld {
 			s.Withheld = together(s.Withheld, strings.Join(w.Reasons, " "), c.data(w.Data, w.Household))

@@ -90,6 +90,9 @@ func (d *residentDesk) Report(ctx context.Context, by, about broker.BSN) (consol
 	if r.Dutch.ProvedUntil = &until; d.noProof != nil {
 		r.Proof, r.Dutch.ProvedUntil = nil, nil
 	}
+	if about == child {
+		r.Dutch.Acts = []audit.SubjectAct{{RecipientName: "Of the child"}}
+	}
 	r.English = r.Dutch
 	r.English.NotNamed = audit.NotNamedEnglish
 	return r, nil
@@ -98,7 +101,7 @@ func (d *residentDesk) Report(ctx context.Context, by, about broker.BSN) (consol
 func someActs() []audit.SubjectAct {
 	return []audit.SubjectAct{
 		{Event: broker.Hash{1}, Time: time.Date(2026, 2, 1, 9, 0, 0, 0, time.UTC), RecipientName: "Recipient 1", Purpose: "Purpose 1", Role: "Role 1",
-			Given:    []audit.GivenData{{Data: "Field 1", Form: "Form", Basis: "Basis 1", Household: true}, {Data: "Field 2", Form: "Form", Basis: "Basis 1"}},
+			Given:    []audit.GivenData{{Data: "Field 1", Form: "Form", Basis: "Basis 1", Household: true}, {Data: "Field 2", Form: "Form", Basis: "Basis 1", Exact: true}},
 			Withheld: []audit.WithheldData{{Data: "Field 3", Reasons: []string{"Reason 1"}}}, Asked: []audit.AskedAgency{{OIN: "1", Name: "Asked 1"}}},
 		{Event: broker.Hash{2}, State: audit.ActErased}, {Event: broker.Hash{3}, State: audit.ActUnreadable},
 	}
@@ -180,7 +183,7 @@ func TestResident(t *testing.T) {
 	}
 	_, page := v.get("/overzicht")
 	text := visible(page)
-	for _, want := range []string{"Er zijn 3 keer gegevens opgevraagd", "Recipient 1", "Purpose 1", "Role 1", "Field 1 van het huishouden: form", "Field 2: form", "Basis 1", "Reason 1", "Asked 1", audit.NotNamed,
+	for _, want := range []string{"Er zijn 3 keer gegevens opgevraagd", "Recipient 1", "Purpose 1", "Role 1", "Field 1 van het huishouden: form", "Field 2 Dat mocht", "Basis 1", "Reason 1", "Asked 1", audit.NotNamed,
 		"Dit hebben wij gewist", "Dit kunnen wij niet lezen", "fg@proef.example"} {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
 			t.Errorf("the page does not say %q", want)
@@ -201,6 +204,12 @@ func TestResident(t *testing.T) {
 	for _, path := range []string{"/overzicht/gegevens", "/overzicht/bewijs"} {
 		if resp, body := other.get(path); resp.StatusCode != http.StatusNotFound || strings.Contains(body, "Recipient") {
 			t.Errorf("another resident, %s: %d", path, resp.StatusCode)
+		}
+	}
+	other.send("/overzicht", nil)
+	for who, want := range map[*visitor]string{v: "Recipient 1", other: "Of the child"} {
+		if _, body := who.get("/overzicht/gegevens"); !strings.Contains(body, want) {
+			t.Errorf("one sees the report of another: %s", body)
 		}
 	}
 	old := v.client.Jar
@@ -279,7 +288,10 @@ func TestResidentsApart(t *testing.T) {
 		}
 		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, to.URL+path, nil)
 		u, _ := url.Parse(v.URL)
-		for _, c := range v.client.Jar.Cookies(u) {
+		for _, c := range v.client.Jar.Cookies(u) { // to a browser, ports of one host are one place
+			if (c.Name == "schakel-console") != (name == "residents") {
+				t.Errorf("the cookie %s", c.Name)
+			}
 			for _, name := range []string{"schakel-console", "schakel-inzage"} {
 				r.AddCookie(&http.Cookie{Name: name, Value: c.Value})
 			}

@@ -64,7 +64,7 @@ export async function ask({ data, servers }, server, household, worker, role, pu
 // demo starts the demo with a console on a free port and waits for its guide.
 export async function demo(name) {
   const data = join(work, name);
-  const server = started(process.env.SCHAKEL_BINARY, ["demo", "--data", data, "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0"]);
+  const server = started(process.env.SCHAKEL_BINARY, ["demo", "--data", data, "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--residents", "127.0.0.1:0"]);
   const [, url] = await server.says(/Console \(beleidswerkplaats\): (\S+)[^]*Stop met/);
   return { url, data, stop: server.stop };
 }

@@ -1,6 +1,7 @@
 // Every page: no violation that axe finds, nothing wider than a small screen, all of it by keyboard.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
+import { resident } from "./resident.mjs";
 import { accessible, answer, browse, check, demo, edit, forge, glance, keep, look, makeDraft, shot, signIn, slow, visitor } from "./browser.mjs";
 
 let schakel, browser;
@@ -155,3 +156,5 @@ test("without JavaScript every page is there", async () => {
   await page.getByText("Er zijn nog meldingen").waitFor();
   assert.match(await page.locator("main").innerText(), /Regel \d/);
 });
+
+test("a resident sees who asked, keeps it on paper, and asks what they want by keyboard alone", () => resident(schakel, browser));
