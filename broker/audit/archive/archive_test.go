@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -36,6 +37,9 @@ func TestMove(t *testing.T) {
 		for i := -1; i < len(whole); i += 1 + i/100 {
 			for _, after := range []journal.ID{{}, {Epoch: 1, Seq: 1 << 40}, whole[max(i, 0)].ID, whole[max(i, 0)].ID.Before()} {
 				for _, limit := range []int{1, 45, 1000} {
+					if limit == 45 { // one that knows nothing yet
+						store = NewStore(d.journal, OpenFolder(d.at("archive")))
+					}
 					want := slices.DeleteFunc(slices.Clone(whole), func(e journal.Entry) bool { return !after.Less(e.ID) })
 					got, err := store.Read(t.Context(), journal.Audit("a"), after, limit)
 					if err != nil || !slices.EqualFunc(got, want[:min(limit, len(want))], equal) {
@@ -236,6 +240,51 @@ func TestReadBack(t *testing.T) {
 	}
 }
 
+// TestForged: segments that hold other events than the log, and of which the manifest was sealed all the same, drop nothing.
+func TestForged(t *testing.T) {
+	for name, forge := range map[string]func(m *Manifest, entries []journal.Entry) []journal.Entry{
+		"another event in one's place": func(_ *Manifest, entries []journal.Entry) []journal.Entry {
+			entries[3] = entryOf(entries[3].ID, `{"other":true}`)
+			return entries
+		},
+		"the first left out": func(m *Manifest, entries []journal.Entry) []journal.Entry {
+			m.Before, m.First = journal.Head{ID: entries[0].ID, Hash: entries[0].Hash}, entries[1].ID
+			return entries[1:]
+		},
+	} {
+		d := newDeployment(t)
+		d.add("a", 400, false)
+		d.seal()
+		m := Manifest{Log: testLog, Writer: "a", First: journal.ID{Epoch: 1}}
+		entries := forge(&m, all(t, d.journal, journal.Audit("a"))[:100])
+		last := entries[len(entries)-1]
+		m.Last, m.Count = journal.Head{ID: last.ID, Hash: last.Hash}, uint64(len(entries))
+		var lines []byte
+		for _, e := range entries {
+			var err error
+			if lines, err = appendLine(lines, e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.Size, m.Digest = uint64(len(lines)), sha256.Sum256(lines)
+		if err := os.MkdirAll(d.at("archive"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(d.at("archive"), m.place().name()), packed(t, m, entries), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d.seal()
+		moved, err := Move(t.Context(), d.config())
+		if moved.Trimmed != 0 || (err == nil && moved.Waiting == 0) {
+			t.Errorf("%s: %+v, %v", name, moved, err)
+		}
+		if kept := all(t, d.journal, journal.Audit("a")); len(kept) != 400 {
+			t.Errorf("%s: the journal keeps %d events", name, len(kept))
+		}
+		t.Logf("%s: %+v, %v", name, moved, err)
+	}
+}
+
 func flip(data []byte, at int) []byte {
 	out := slices.Clone(data)
 	out[at] ^= 1 << (at % 8)
@@ -355,6 +404,9 @@ func TestCheck(t *testing.T) {
 		"of another log": {segment(one) + " is of log", false, func(dir string) error {
 			return rewrite(dir, one, func(m *Manifest, _ []journal.Entry) { m.Log = "another" })
 		}},
+		"an event changed": {segment(one) + ": its lines are not those of its manifest", true, func(dir string) error {
+			return rewrite(dir, one, func(_ *Manifest, entries []journal.Entry) { entries[3] = entryOf(entries[3].ID, `{"other":true}`) })
+		}},
 		"renamed": {segment(place{one.seq, one.writer, one.first, two.last}), true, func(dir string) error {
 			return os.Rename(file(dir, one), file(dir, place{one.seq, one.writer, one.first, two.last}))
 		}},
@@ -374,8 +426,8 @@ func TestCheck(t *testing.T) {
 		if errors.Is(err, ErrMissing) != c.gap || (err != nil) != c.gap {
 			t.Errorf("%s: reading: %v", name, err)
 		}
-		if loose := all(t, store.Loose(), journal.Audit("a")); c.gap == (len(loose) == len(whole)) {
-			t.Errorf("%s: %d of %d events are read", name, len(loose), len(whole))
+		if loose := all(t, store.Loose(), journal.Audit("a")); c.gap == slices.EqualFunc(loose, whole, equal) {
+			t.Errorf("%s: loosely %d of %d events are read", name, len(loose), len(whole))
 		}
 	}
 	// What is put back is read again, by a process that runs.
@@ -519,5 +571,11 @@ func TestRefuses(t *testing.T) {
 	d.add("a", 100, false)
 	if _, err := Move(t.Context(), d.config()); err == nil || !strings.Contains(err.Error(), "one is missing") {
 		t.Errorf("with a segment missing: %v", err)
+	}
+	if err := os.RemoveAll(d.at("archive")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Move(t.Context(), d.config()); !errors.Is(err, ErrMissing) {
+		t.Errorf("into a folder that does not have what was moved before: %v", err)
 	}
 }
