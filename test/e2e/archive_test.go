@@ -32,7 +32,6 @@ type verified struct {
 	Register   struct{ Entries uint64 }
 	Writers    []struct{ Entries, Epochs uint64 }
 	Sealed     uint64
-	Receipts   int
 	Faults     []struct{ Code, Stream, ID, What string }
 	Checkpoint *struct{ Size, Indexes, Segments uint64 }
 	Archive    *struct {
@@ -69,19 +68,19 @@ func (a *archived) json(t *testing.T, to any, args ...string) (code int) {
 	return c.ProcessState.ExitCode()
 }
 
-// ask asks n times about a household, four at a time.
-func (a *archived) ask(t *testing.T, n int) {
+// ask asks n times about a household, four at a time. A role that is refused is answered without asking anybody.
+func (a *archived) ask(t *testing.T, n int, worker, role, purpose string, status int) {
 	t.Helper()
-	token := a.token(t, a.v["SERVER"], a.v["GEMEENTE"], a.v["WORKER"], "wijkteammedewerker")
-	body := fmt.Appendf(nil, `{"household":{"case":%q},"purpose":"ontruiming-voorkomen","fields":["huur.achterstand.bedrag"]}`, a.v["CASE"])
+	token := a.token(t, a.v["SERVER"], a.v["GEMEENTE"], worker, role)
+	body := fmt.Appendf(nil, `{"household":{"case":%q},"purpose":%q,"fields":["huur.achterstand.bedrag"]}`, a.v["CASE"], purpose)
 	var asks sync.WaitGroup
 	for range 4 {
 		asks.Go(func() {
 			for range n / 4 {
 				resp := a.post(t, a.v["SERVER"], token, body, nil)
 				_, err := io.Copy(io.Discard, resp.Body) // or the connection is not used again
-				if _ = resp.Body.Close(); resp.StatusCode != 200 || err != nil {
-					t.Errorf("status %d, %v", resp.StatusCode, err)
+				if _ = resp.Body.Close(); resp.StatusCode != status || err != nil {
+					t.Errorf("status %d, %v; want %d", resp.StatusCode, err, status)
 				}
 			}
 		})
@@ -90,11 +89,11 @@ func (a *archived) ask(t *testing.T, n int) {
 }
 
 // held waits until everything is under a checkpoint, and verifies it.
-func (a *archived) held(t *testing.T) (v verified) {
+func (a *archived) held(t *testing.T, more ...string) (v verified) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(500 * time.Millisecond) {
 		v = verified{}
-		code := a.json(t, &v, "verify", "--receipt", filepath.Join(a.dir, "first.json"))
+		code := a.json(t, &v, append([]string{"verify"}, more...)...)
 		if c := v.Checkpoint; code == 0 && v.OK && c != nil && c.Size == v.entries()+c.Indexes+c.Segments && v.Sealed == v.entries() {
 			return v
 		}
@@ -105,8 +104,7 @@ func (a *archived) held(t *testing.T) (v verified) {
 }
 
 // TestArchive: old events of a gateway on Redis move into files and are dropped there. Nobody who reads the log sees a
-// difference: it is verified, replayed, answered from and gone on with, and its folder is verified elsewhere. What is done to the
-// files is found and named.
+// difference: it is verified, replayed and answered from, also with the files elsewhere. What is done to them is found and named.
 func TestArchive(t *testing.T) {
 	t.Parallel()
 	population, brp := people(t)
@@ -118,13 +116,9 @@ func TestArchive(t *testing.T) {
 	startRedis(t, a.world)
 	defer a.stop(t)
 	a.v = a.vars(t)
-	first := filepath.Join(a.dir, "first.json")
-	if out, err := a.schakel("ask", "--agency", a.v["GEMEENTE"], "--worker", a.v["WORKER"], "--role", "wijkteammedewerker",
-		"--purpose", "ontruiming-voorkomen", "--household", "case:"+a.v["CASE"], "--fields", "huur", "--save", first); err != nil {
-		t.Fatal(out)
-	}
-	a.ask(t, 300)
-	before := a.held(t)
+	a.ask(t, 20, a.v["WORKER"], "wijkteammedewerker", "ontruiming-voorkomen", 200)
+	a.ask(t, 260, "recherche-1", "sociaal-rechercheur", "handhaving", 403)
+	a.held(t)
 
 	var m moved
 	if code := a.json(t, &m, "archive", "--now", "--older", "0s"); code != 0 || m.Moved.Segments != 1 || m.Moved.Events == 0 || m.Moved.Trimmed != m.Moved.Events || m.Moved.Waiting != 0 {
@@ -136,13 +130,17 @@ func TestArchive(t *testing.T) {
 	}
 	t.Logf("%d events moved, %d bytes on disk", gone, m.Moved.Stored)
 
-	// Whole, and as it was: every entry is still met once.
-	after := a.held(t)
-	if after.entries() != before.entries() || after.Archive == nil || after.Archive.Segments != 1 || after.Archive.Sealed != 1 || after.Archive.Events != gone || after.Receipts != 1 {
-		t.Errorf("%+v, %+v; before %+v", after, after.Archive, before)
+	// Whole, and as it was: every entry is still met once. The files may be read elsewhere.
+	copied := filepath.Join(t.TempDir(), "copy")
+	if err := os.CopyFS(copied, os.DirFS(filepath.Join(a.dir, "archive"))); err != nil {
+		t.Fatal(err)
+	}
+	after := a.held(t, "--archive", copied)
+	if after.Archive == nil || after.Archive.Segments != 1 || after.Archive.Sealed != 1 || after.Archive.Events != gone {
+		t.Errorf("%+v, %+v", after, after.Archive)
 	}
 	var r replayed
-	if code := a.json(t, &r, "replay"); code != 0 || !r.OK || r.Events != 301 || r.Identical != r.Decisions {
+	if code := a.json(t, &r, "replay"); code != 0 || !r.OK || r.Events != 280 || r.Identical != r.Decisions {
 		t.Errorf("replay: exit %d, %+v", code, r)
 	}
 	out, say, err := a.subject(a.v["BSN"], "subject", "--bsn", "-", "--officer", "fg-1", "--purpose", "inzage", "--ground", "AVG 15, dossier 1", "--json")
@@ -150,35 +148,15 @@ func TestArchive(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &about)
 	}
-	if err != nil || len(about.Acts) != 301 {
+	if err != nil || len(about.Acts) != 280 {
 		t.Errorf("the resident is told of %d looks: %v, %s", len(about.Acts), err, say)
 	}
 
-	a.restarts(t)
-	a.elsewhere(t)
+	a.bent(t)
 }
 
-// restarts kills the gateway. The next start goes on from the epoch before and names nothing as lost, also where the newest head
-// that was signed is of an event that was dropped.
-func (a *archived) restarts(t *testing.T) {
-	t.Helper()
-	_ = a.process.Process.Kill()
-	_ = a.process.Wait()
-	a.run(t, "serve", "--config", filepath.Join(a.dir, "schakel.yaml"))
-	log, err := a.schakel("audit", "log")
-	starts := 0
-	for line := range strings.Lines(log) {
-		if strings.Contains(line, " gw1 ") && strings.Contains(line, " start ") {
-			starts++
-		}
-	}
-	if err != nil || starts != 3 || strings.Contains(log, " lost=") || !strings.Contains(log, "after=crash") {
-		t.Errorf("%d starts, of which none lost anything: %v\n%.3000s", starts, err, log)
-	}
-}
-
-// elsewhere verifies copies of the archive, whole and bent.
-func (a *archived) elsewhere(t *testing.T) {
+// bent: what is done to a copy of the files is named.
+func (a *archived) bent(t *testing.T) {
 	t.Helper()
 	from := filepath.Join(a.dir, "archive")
 	names, err := filepath.Glob(filepath.Join(from, "*.zst"))
@@ -187,20 +165,18 @@ func (a *archived) elsewhere(t *testing.T) {
 	}
 	name := filepath.Base(names[0])
 	for _, c := range []struct {
-		name  string
 		first string // the first fault
 		bend  func(dir string) error
 	}{
-		{"whole", "", func(string) error { return nil }},
-		{"a byte", "archive audit:gw1 1-0 segment " + name, func(dir string) error { return flipByte(filepath.Join(dir, name), -200) }},
-		{"away", "archive   segment 000000 is missing", func(dir string) error { return os.Remove(filepath.Join(dir, name)) }},
+		{"archive audit:gw1 1-0 segment " + name, func(dir string) error { return flipByte(filepath.Join(dir, name), -200) }},
+		{"archive   segment 000000 is missing", func(dir string) error { return os.Remove(filepath.Join(dir, name)) }},
 	} {
 		dir := filepath.Join(t.TempDir(), "copy")
 		if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.bend(dir); err != nil {
-			t.Fatal(c.name, err)
+			t.Fatal(err)
 		}
 		var v verified
 		code := a.json(t, &v, "verify", "--archive", dir)
@@ -209,15 +185,10 @@ func (a *archived) elsewhere(t *testing.T) {
 			said = append(said, strings.Join([]string{f.Code, f.Stream, f.ID, f.What}, " "))
 		}
 		all := strings.Join(said, "\n")
-		if (code == 0) != (c.first == "") || v.OK != (code == 0) || !strings.HasPrefix(all, c.first) {
-			t.Errorf("%s: exit %d, want first %q:\n%s", c.name, code, c.first, all)
+		if code != 1 || v.OK || !strings.HasPrefix(all, c.first) || !strings.Contains(all, "\nmissing audit:gw1 ") {
+			t.Errorf("exit %d, want first %q:\n%s", code, c.first, all)
 		}
-		if c.name == "away" { // who reads on is told, and gets nothing that is not whole
-			if out, err := a.schakel("audit", "log", "--archive", dir); err == nil || !strings.Contains(out, "moved to the archive") {
-				t.Errorf("%s: the log is read over it: %v, %.300s", c.name, err, out)
-			}
-		}
-		t.Logf("%s: %.300s", c.name, all)
+		t.Logf("%.300s", all)
 	}
 }
 

@@ -126,37 +126,46 @@ func (l *Log) Consistent(ctx context.Context, older, newer Checkpoint) error {
 	return nil
 }
 
-// find gives the index of a leaf in a tree of some size: by halving over bundles, since a stream's leaves stand in the order
-// of its ids, and along them where a bundle has no leaf of the stream.
+// find gives the index of a leaf in a tree of some size: from the end in steps that double, and then by halving, over bundles,
+// since a stream's leaves stand in the order of its ids, and along them where a bundle has no leaf of the stream. A stream of
+// which there are few leaves is asked about those of late.
 func (l *Log) find(ctx context.Context, want Leaf, size uint64) (uint64, bool, error) {
-	bundles := (size + layout.EntryBundleWidth - 1) / layout.EntryBundleWidth
-	// next gives the first leaf of the stream in a bundle or after it.
-	next := func(bundle uint64) (at uint64, leaf Leaf, found bool, err error) {
-		at = bundle * layout.EntryBundleWidth
-		for leaf, err := range l.leaves(ctx, at, size) {
+	low, high := uint64(0), (size+layout.EntryBundleWidth-1)/layout.EntryBundleWidth
+	// before tells whether the first leaf of the stream from a bundle on, and before high, is not beyond the one wanted.
+	before := func(bundle uint64) (bool, error) {
+		for leaf, err := range l.leaves(ctx, bundle*layout.EntryBundleWidth, min(size, high*layout.EntryBundleWidth)) {
 			if err != nil || leaf.Stream == want.Stream {
-				return at, leaf, err == nil, err
+				return err == nil && !want.ID.Less(leaf.ID), err
 			}
-			at++
 		}
-		return 0, Leaf{}, false, nil
+		return false, nil
 	}
-	// The last bundle from which the next leaf of the stream is not beyond the one wanted.
-	low, high := uint64(0), bundles
-	for low+1 < high {
-		mid := low + (high-low)/2
-		_, leaf, found, err := next(mid)
+	for step := uint64(1); low == 0 && step < high; step *= 2 {
+		is, err := before(high - step)
 		if err != nil {
 			return 0, false, err
 		}
-		if found && !want.ID.Less(leaf.ID) {
+		if is {
+			low = high - step
+		} else {
+			high -= step
+		}
+	}
+	// The last bundle from which the next leaf of the stream is not beyond the one wanted.
+	for low+1 < high {
+		mid := low + (high-low)/2
+		is, err := before(mid)
+		if err != nil {
+			return 0, false, err
+		}
+		if is {
 			low = mid
 		} else {
 			high = mid
 		}
 	}
 	at := low * layout.EntryBundleWidth
-	for leaf, err := range l.leaves(ctx, at, size) {
+	for leaf, err := range l.leaves(ctx, at, min(size, high*layout.EntryBundleWidth)) {
 		switch {
 		case err != nil:
 			return 0, false, err

@@ -90,7 +90,7 @@ func (l *Log) Covers(ctx context.Context, c Checkpoint, entries []Leaf) (int, er
 		}
 		if leaf.Stream == entries[n].Stream {
 			if leaf != entries[n] {
-				return fail(n, fmt.Errorf("it has %s with another hash in its place; run `schakel audit verify`", leaf.ID))
+				return fail(n, fmt.Errorf("it has another entry in its place, %s; run `schakel audit verify`", leaf.ID))
 			}
 			hashes, err := builder.InclusionProof(ctx, at)
 			if err == nil {

@@ -77,6 +77,57 @@ func TestProve(t *testing.T) {
 	}
 }
 
+// TestCovers: of a run of entries, as many are covered as stand in the tree, and another one in its place is an error.
+func TestCovers(t *testing.T) {
+	t.Parallel()
+	d := sealedLog(t)
+	c, err := d.log().Latest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var quiet, busy []Leaf
+	for leaf, err := range d.log().Leaves(t.Context(), c) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch leaf.Stream {
+		case journal.Audit("quiet"):
+			quiet = append(quiet, leaf)
+		case journal.Audit("gw-1"):
+			busy = append(busy, leaf)
+		}
+	}
+	later := Leaf{journal.Audit("gw-1"), journal.ID{Epoch: 1, Seq: 1500}, broker.Hash{1}}
+	bent := append([]Leaf{}, busy[200:300]...)
+	bent[50].Hash = broker.Hash{}
+	for name, run := range map[string]struct {
+		leaves []Leaf
+		want   int
+		says   string
+	}{
+		"none":              {nil, 0, ""},
+		"a quiet stream":    {quiet, 3, ""},
+		"its last":          {quiet[2:], 1, ""},
+		"all":               {busy, 1500, ""},
+		"some":              {busy[300:700], 400, ""},
+		"the last, and one": {append(busy[1490:1500:1500], later), 10, ""},
+		"beyond":            {[]Leaf{later}, 0, ""},
+		"another stream":    {[]Leaf{{journal.Audit("gw-2"), journal.ID{Epoch: 1}, broker.Hash{}}}, 0, ""},
+		"one with another":  {bent, 0, "another entry"},
+		"one left out":      {append(busy[:5:5], busy[6:9]...), 0, "another entry"},
+	} {
+		n, err := d.log().Covers(t.Context(), c, run.leaves)
+		if n != run.want || (err == nil) != (run.says == "") || (err != nil && !strings.Contains(err.Error(), run.says)) {
+			t.Errorf("%s: %d, %v; want %d", name, n, err, run.want)
+		}
+	}
+	for i := 0; i < len(busy); i += 11 {
+		if at, found, err := d.log().find(t.Context(), busy[i], c.Size); err != nil || !found || at != uint64(i)+2 {
+			t.Fatalf("%s is found at %d, %v, %v", busy[i].ID, at, found, err)
+		}
+	}
+}
+
 // independent checks a proof with golang.org/x/mod/sumdb alone: by its own words, not by this package.
 func independent(t *testing.T, d *deployment, file []byte, leaf Leaf) {
 	t.Helper()
