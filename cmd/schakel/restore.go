@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,7 @@ What was recorded after the backup is lost, and must not be passed over in silen
 heads/ of each gateway), kept answers (--receipt) and the Merkle log (--checkpoints) of before, and what they vouch for and the
 backup lacks is named. That the log was put back is recorded in it. Heads that are given are put in the data folder, so that the
 next start of each gateway names in its start event what it lost. The Merkle log of before ends here: keep its folder, for it
-shows what there was, and move it away; the log goes on under another name in its checkpoints, which witnesses must be told.
+shows what there was, and move it away, as the archive, whose events are in the journal again; the log goes on under another name in its checkpoints, which witnesses must be told.
 
 Interrupted, it goes on when the same command is given again; until it is done nothing serves from that journal.`,
 		Args: cobra.ExactArgs(1),
@@ -74,6 +75,9 @@ func (w *where) restore(c *cobra.Command, dir string, q restoreRequest) error {
 	ring, err := w.openRing()
 	if err != nil {
 		return fmt.Errorf("%w; put the key ring of this log in place first: without it nothing that is encrypted can be read", err)
+	}
+	if err := ringFits(m, ring); err != nil {
+		return err
 	}
 	store, err := w.openEmpty(ctx)
 	if err != nil {
@@ -109,6 +113,17 @@ func (w *where) restore(c *cobra.Command, dir string, q restoreRequest) error {
 	}
 	_, err = fmt.Fprint(c.OutOrStdout(), said.text(q))
 	return err
+}
+
+// ringFits makes sure that the ring knows every generation that wraps keys of the backup, be it as destroyed.
+func ringFits(m backup.Manifest, ring *keys.Ring) error {
+	known := append(ring.Generations(), ring.Destroyed()...)
+	for g, n := range m.Keys.Generations {
+		if !slices.Contains(known, g) {
+			return fmt.Errorf("this key ring does not have generation %s, which wraps %d keys of the backup: it is older than the backup, or another's; put its newest copy in place", g, n)
+		}
+	}
+	return nil
 }
 
 // openEmpty opens the journal that a backup is put back into, and makes it where it is a file.
@@ -218,7 +233,7 @@ func (r restoredJSON) text(q restoreRequest) string {
 	default:
 		b.WriteString("nothing that was given tells of anything after the backup\n")
 	}
-	b.WriteString("before you serve: move the Merkle log of before (checkpoints/) away and keep it; the log goes on under a new name in its checkpoints\n")
+	b.WriteString("before you serve: move the Merkle log of before (checkpoints/) and the archive away, and keep them; what the archive had is in the journal again, and the log goes on under a new name in its checkpoints\n")
 	return b.String()
 }
 

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -90,7 +92,12 @@ func TestEraseCommand(t *testing.T) {
 			}
 		}
 	}
-	for n, what := range [][]string{subject, {"--case", v["CASE"], "--before-term"}} {
+	theCase := []string{"--case", v["CASE"], "--before-term"}
+	w.killedErasing(t, append(append([]string{"erase"}, theCase...), officer[:4]...))
+	if out, err := erase(subject...); err == nil || !strings.Contains(out, "erasure 1, of a case, was interrupted") {
+		t.Errorf("another erasure while one was interrupted: %v, %s", err, out)
+	}
+	for n, what := range [][]string{theCase, subject} { // the first goes on
 		out, err := erase(what...)
 		if err != nil || !strings.Contains(out, "erased and recorded") {
 			t.Fatalf("erasure %d: %v, %s", n+1, err, out)
@@ -129,5 +136,28 @@ func TestEraseCommand(t *testing.T) {
 	list, err := w.schakel("register", "case", "list")
 	if err != nil || strings.Contains(list, v["CASE"]) || !strings.Contains(list, v["OTHER_CASE"]) {
 		t.Errorf("cases: %v, %s", err, list)
+	}
+}
+
+// killedErasing kills an erasure after it has deleted its keys, while it waits for what gateways are making.
+func (w *world) killedErasing(t *testing.T, args []string) {
+	t.Helper()
+	c := exec.Command(binary, args...)
+	c.Env = append(c.Environ(), "SCHAKEL_DATA="+w.dir)
+	says, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for lines := bufio.NewScanner(says); lines.Scan(); {
+		if said = append(said, lines.Text()); strings.HasSuffix(lines.Text(), "deleted") {
+			_ = c.Process.Kill()
+		}
+	}
+	if err := c.Wait(); err == nil || len(said) < 2 || !strings.HasSuffix(said[len(said)-1], "deleted") {
+		t.Fatalf("not killed in between: %v, %q", err, said)
 	}
 }
