@@ -38,6 +38,12 @@ type manifest struct {
 	audit.ExportReport
 }
 
+// exported is what an export printed as JSON says: the manifest, and how many records a collector acknowledged.
+type exported struct {
+	manifest
+	Acknowledged *int `json:"acknowledged,omitempty"`
+}
+
 type manifestFile struct {
 	Name   string      `json:"name"`
 	Bytes  int64       `json:"bytes"`
@@ -51,10 +57,14 @@ type manifestHead struct {
 
 const manifestVersion = 1
 
+// ldvFile is the file of records of the Logboek Dataverwerkingen.
+const ldvFile = "ldv.otlp.jsonl"
+
 // exporter is one run of `audit export`.
 type exporter struct {
 	look                                        lookOver
 	format, since, until, out, holder, activity string
+	to                                          collector
 }
 
 func newAuditExport(w *where) *cobra.Command {
@@ -68,6 +78,8 @@ last checkpoint.
 ldv  Logboek Dataverwerkingen: a record for each disclosure and data subject, as OTLP/JSON lines; no worker is in it
 adl  Authorization Decision Log, level 4: a record for each decision, with policy, information and engine by reference
 csv  for people: a row for each disclosure
+ldv goes on to a collector with --otlp, over OTLP/HTTP, once it is whole; every record is acknowledged or the command fails. After
+that, run it again: a record has the same span id each time.
 With --holder only what was asked of that agency, by which agency and for what (ldv and csv), for it to see. There is no BSN in
 any of it; data subjects have the pseudonym of this log. An officer who may looks, and that is recorded first. Exit code 1 when
 an event can't be read.`,
@@ -77,10 +89,18 @@ an event can't be read.`,
 			if err != nil {
 				return err
 			}
+			told := exported{manifest: m}
+			if x.to.url != "" {
+				n, err := x.to.push(c.Context(), filepath.Join(x.out, ldvFile))
+				if err != nil {
+					return fmt.Errorf("%w; %d of %d records were acknowledged, and all stand in %s", err, n, m.Records, x.out)
+				}
+				told.Acknowledged = &n
+			}
 			if asJSON {
-				err = printJSON(c.OutOrStdout(), m)
+				err = printJSON(c.OutOrStdout(), told)
 			} else {
-				_, err = fmt.Fprint(c.OutOrStdout(), m.text(x.out))
+				_, err = fmt.Fprint(c.OutOrStdout(), told.text(x.out))
 			}
 			if err == nil && len(m.Damaged) > 0 {
 				return &exitError{code: exitFailure}
@@ -94,6 +114,8 @@ an event can't be read.`,
 	f := c.Flags()
 	f.StringVar(&x.format, "format", "", "ldv, adl or csv")
 	f.StringVar(&x.out, "out", "", "folder to make")
+	f.StringVar(&x.to.url, "otlp", "", "for ldv: send the records to this collector too (https://logboek.example)")
+	f.StringVar(&x.to.header, "otlp-header-file", "", "file with a header line that the collector asks for, such as Authorization: Bearer …")
 	f.StringVar(&x.holder, "holder", "", "only what was asked of this agency (its OIN)")
 	f.StringVar(&x.activity, "activities", "urn:schakel:verwerking:",
 		"for ldv: what stands before the purpose in the URI of its processing activity, such as https://register.example.nl/verwerkingen/")
@@ -106,6 +128,14 @@ func (x *exporter) run(ctx context.Context, w *where) (m manifest, err error) {
 	format := audit.ExportFormat(x.format)
 	if !slices.Contains([]audit.ExportFormat{audit.ExportLDV, audit.ExportADL, audit.ExportCSV}, format) || (format == audit.ExportADL && x.holder != "") {
 		return m, &exitError{exitUsage, errors.New("--format is ldv, adl or csv; with --holder ldv or csv")}
+	}
+	if x.to.url != "" {
+		if format != audit.ExportLDV {
+			return m, &exitError{exitUsage, errors.New("only --format ldv goes to a collector")}
+		}
+		if _, _, err := x.to.check(); err != nil {
+			return m, &exitError{exitUsage, err}
+		}
 	}
 	from, to, err := window(x.since, x.until)
 	if err != nil {
@@ -120,6 +150,9 @@ func (x *exporter) run(ctx context.Context, w *where) (m manifest, err error) {
 	sought := x.format
 	if x.holder != "" {
 		sought += ", of holder " + x.holder
+	}
+	if x.to.url != "" {
+		sought += ", to a collector at " + x.to.url
 	}
 	var ring *keys.Ring
 	w.anyPolicy = true
@@ -146,7 +179,7 @@ func (x *exporter) run(ctx context.Context, w *where) (m manifest, err error) {
 	if err := os.MkdirAll(x.out, 0o700); err != nil {
 		return m, fmt.Errorf("make export: %w", err)
 	}
-	name := map[audit.ExportFormat]string{audit.ExportLDV: "ldv.otlp.jsonl", audit.ExportADL: "adl.jsonl", audit.ExportCSV: "verstrekkingen.csv"}[format]
+	name := map[audit.ExportFormat]string{audit.ExportLDV: ldvFile, audit.ExportADL: "adl.jsonl", audit.ExportCSV: "verstrekkingen.csv"}[format]
 	err = m.file(x.out, name, func(out io.Writer) (err error) {
 		m.ExportReport, err = audit.Export(ctx, cfg, out)
 		return err
@@ -227,11 +260,14 @@ func (s *summed) Write(p []byte) (int, error) {
 	return s.hash.Write(p)
 }
 
-func (m manifest) text(folder string) string {
+func (m exported) text(folder string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d records of %d disclosures of log %s in %s\n", m.Records, m.Events, m.Log, folder)
 	for _, f := range m.Files {
 		fmt.Fprintf(&b, "  %s %s (%d bytes)\n", f.SHA256, f.Name, f.Bytes)
+	}
+	if m.Acknowledged != nil {
+		fmt.Fprintf(&b, "the collector acknowledged %d records\n", *m.Acknowledged)
 	}
 	if m.Erased > 0 {
 		fmt.Fprintf(&b, "not in it: %d parts of which the key was deleted\n", m.Erased)

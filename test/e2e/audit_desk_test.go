@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -390,6 +392,7 @@ func (d *auditedDay) exports(t *testing.T) {
 	type report struct {
 		Events, Records int
 		Log             string
+		Acknowledged    int
 		Heads           []struct{ Stream, ID string }
 		Files           []struct {
 			Name, SHA256 string
@@ -415,10 +418,30 @@ func (d *auditedDay) exports(t *testing.T) {
 			format = "csv"
 		}
 		folder := filepath.Join(t.TempDir(), name)
+		if name == "ldv" {
+			taken := 0
+			collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				var body struct{ ResourceSpans []json.RawMessage }
+				if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+					t.Error(err)
+				}
+				taken += len(body.ResourceSpans)
+			}))
+			defer collector.Close()
+			args = []string{"--otlp", collector.URL}
+			defer func() {
+				if taken == 0 {
+					t.Error("nothing came to the collector")
+				}
+			}()
+		}
 		var r, kept report
 		if code := d.json(t, &r, by(format, folder, args...)...); code != 0 || r.Records == 0 || r.Log == "" || len(r.Heads) < 3 {
 			t.Errorf("%s: exit %d, %+v", name, code, r)
 			continue
+		}
+		if name == "ldv" && r.Acknowledged != r.Records {
+			t.Errorf("the collector acknowledged %d of %d", r.Acknowledged, r.Records)
 		}
 		if name != "holder" && r.Events != d.answers {
 			t.Errorf("%s: %d events of %d", name, r.Events, d.answers)
