@@ -22,7 +22,7 @@ import (
 
 var (
 	benchEvents = flag.Int("search.events", 0, "how many events BenchmarkSearch puts in an index; 0: none")
-	benchDir    = flag.String("search.dir", "", "folder of that index; one that is there is used again")
+	benchDir    = flag.String("search.dir", "", "folder of that index; default: a temporary one")
 )
 
 // made is a store that makes its events when they are read, and never holds one: two writers whose events differ in who
@@ -230,20 +230,11 @@ func BenchmarkSearch(b *testing.B) {
 	if dir == "" {
 		dir = b.TempDir()
 	}
-	path := filepath.Join(dir, "ring.jwe")
-	ring, err := keys.Load(keys.Config{Path: path, Passphrase: []byte("correct horse battery staple")})
+	ring, err := keys.Create(keys.Config{})
 	if err != nil {
-		if ring, err = keys.Create(keys.Config{Path: path, Passphrase: []byte("correct horse battery staple")}); err != nil {
-			b.Fatal(err)
-		}
+		b.Fatal(err)
 	}
 	m := newMade(b, *benchEvents, ring)
-	keysFile := filepath.Join(dir, "keys.json")
-	if data, err := os.ReadFile(keysFile); err == nil {
-		if err := json.Unmarshal(data, &m.wrapped); err != nil {
-			b.Fatal(err)
-		}
-	}
 	x, err := Open(b.Context(), Config{Dir: filepath.Join(dir, "search"), Log: logID, Store: m, Vault: m.vault, Ring: ring})
 	if err != nil {
 		b.Fatal(err)
@@ -254,10 +245,6 @@ func BenchmarkSearch(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.Logf("index of %d events made in %v", *benchEvents, time.Since(began).Round(time.Millisecond))
-	data, err := json.Marshal(m.wrapped)
-	if err != nil || os.WriteFile(keysFile, data, 0o600) != nil {
-		b.Fatal(err)
-	}
 	if info, err := os.Stat(filepath.Join(dir, "search", indexFile)); err == nil {
 		b.Logf("%d MB", info.Size()>>20)
 	}

@@ -49,6 +49,7 @@ type finder struct {
 	tx      *sql.Tx
 	events  *sql.Stmt
 	where   *sql.Stmt
+	at      *sql.Stmt
 	tokens  []int64 // of the conditions; a negative one is in not
 	not     []bool
 	writers map[int64]string
@@ -77,6 +78,9 @@ func (f *finder) run(ctx context.Context) (err error) {
 		return err
 	}
 	if f.where, err = f.tx.PrepareContext(ctx, "SELECT writer, epoch, seq FROM event WHERE n = ?"); err != nil {
+		return err
+	}
+	if f.at, err = f.tx.PrepareContext(ctx, "SELECT at FROM event WHERE n = ?"); err != nil {
 		return err
 	}
 	for _, b := range blocks {
@@ -160,7 +164,7 @@ func (f *finder) block(ctx context.Context, b blockOf) error {
 		}
 	}
 	if after, before := f.bounds(); b.first < after || b.last >= before {
-		if err := f.inWindow(ctx, b, &other, after, before); err != nil {
+		if err := f.inWindow(ctx, b, &all, &other, after, before); err != nil {
 			return err
 		}
 		all.and(&other)
@@ -187,9 +191,24 @@ func (f *finder) block(ctx context.Context, b blockOf) error {
 	return nil
 }
 
-// inWindow gives those of a block that are in the window.
-func (f *finder) inWindow(ctx context.Context, b blockOf, to *set, after, before int64) error {
+// fewEvents is how many times are looked up one by one rather than by reading those of the whole block.
+const fewEvents = 4000
+
+// inWindow gives those of a block that are in the window, or no less than those of some of them.
+func (f *finder) inWindow(ctx context.Context, b blockOf, some, to *set, after, before int64) error {
 	*to = set{}
+	if some.count() <= fewEvents {
+		for place := range some.down {
+			var at int64
+			if err := f.at.QueryRowContext(ctx, b.n*block+int64(place)).Scan(&at); err != nil {
+				return err
+			}
+			if at >= after && at < before {
+				to.add(uint16(place))
+			}
+		}
+		return nil
+	}
 	rows, err := f.tx.QueryContext(ctx, "SELECT n FROM event WHERE n >= ? AND n < ? AND at >= ? AND at < ?", b.n*block, (b.n+1)*block, after, before)
 	if err != nil {
 		return err
