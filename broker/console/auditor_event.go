@@ -71,6 +71,7 @@ func (p Proof) Steps() (steps []ProofStep, leaf broker.Hash, holds bool) {
 // lookedEvent is an event that this session looked at, and what was found out of it since.
 type lookedEvent struct {
 	logRow
+	Words    *broker.Catalog // of the revision that decided; empty where that is not kept
 	Proof    *Proof
 	Unproved error
 	Replay   *audit.ReplayReport
@@ -122,13 +123,17 @@ func (k *Console) openEvent(c *call) error {
 	if err != nil {
 		return err
 	}
-	key := random()
-	k.looked.put(c.mine(key), lookedEvent{logRow: k.logRow(hit)}, k.now())
-	if a, err := k.answeredBy(c, hit); err == nil {
+	key, e := random(), lookedEvent{logRow: k.logRow(hit), Words: &broker.Catalog{}}
+	switch a, err := k.answeredBy(c, hit); {
+	case err == nil && len(a.parts) > 0:
+		if e.Words, err = k.cfg.Desk.Catalog(a.parts[0].files); err != nil {
+			return err
+		}
 		k.questions.start(c.whyKey(key), false, []step{{askWhy, a.explain}})
-	} else if !errors.Is(err, errNotFound) {
+	case err != nil && !errors.Is(err, errNotFound):
 		return err
 	}
+	k.looked.put(c.mine(key), e, k.now())
 	c.redirect("/logboek/gebeurtenis/" + key)
 	return nil
 }

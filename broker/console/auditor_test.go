@@ -269,6 +269,22 @@ func TestProofSteps(t *testing.T) {
 	}
 }
 
+// catalogSays gives the text of a reason.
+func catalogSays(t *testing.T, d *desk, reason string) string {
+	t.Helper()
+	k, err := d.Catalog(d.files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range k.Reasons {
+		if r.ID == reason {
+			return html.EscapeString(r.Text.NL)
+		}
+	}
+	t.Fatalf("no reason %s", reason)
+	return ""
+}
+
 // TestEventPage: one event, once the look is recorded: what was asked and decided, why with the lines lit, its proof, and
 // what deciding again gives.
 func TestEventPage(t *testing.T) {
@@ -280,7 +296,7 @@ func TestEventPage(t *testing.T) {
 	v := s.as("f")
 	v.send("/logboek/zoek", ground(url.Values{}))
 	resp, body, at := v.sees("/logboek/gebeurtenis", url.Values{"schrijver": {"gw1"}, "nummer": {"1-1"}})
-	for _, want := range []string{"gw1 1-1", "canary-w1", "canary-zaak", "Gemeente Voorbeeld", "Over persoon p1", "<code>ggz.behandelaar.contact</code>", "release-missing", "wgs-8"} {
+	for _, want := range []string{"gw1 1-1", "canary-w1", "canary-zaak", "Gemeente Voorbeeld", "Over persoon p1", "<code>ggz.behandelaar.contact</code>", "release-missing", "wgs-8", ">Wijkteammedewerker<", catalogSays(t, s.desk, "release-missing")} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q (%d)", want, resp.StatusCode)
 		}
