@@ -11,6 +11,7 @@ import (
 
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
+	"github.com/transparency-dev/tessera/api/layout"
 	"github.com/transparency-dev/tessera/client"
 )
 
@@ -81,29 +82,69 @@ func (l *Log) Covers(ctx context.Context, c Checkpoint, entries []Leaf) (int, er
 		return fail(0, err)
 	}
 	n := 0
-	for leaf, err := range l.leaves(ctx, at, c.Size) {
+	for bundle := at / layout.EntryBundleWidth; bundle*layout.EntryBundleWidth < c.Size && n < len(entries); bundle++ {
+		texts, err := l.bundle(ctx, bundle, c.Size)
+		if err == nil {
+			texts, err = proveBundle(ctx, builder, c, bundle, texts)
+		}
 		if err != nil {
 			return fail(n, err)
 		}
-		if n == len(entries) {
-			return n, nil
-		}
-		if leaf.Stream == entries[n].Stream {
-			if leaf != entries[n] {
-				return fail(n, fmt.Errorf("it has another entry in its place, %s; run `schakel audit verify`", leaf.ID))
-			}
-			hashes, err := builder.InclusionProof(ctx, at)
-			if err == nil {
-				err = proof.VerifyInclusion(rfc6962.DefaultHasher, at, c.Size, rfc6962.DefaultHasher.HashLeaf(leaf.Text()), hashes, c.Root[:])
-			}
+		for i, text := range texts {
+			leaf, err := ParseLeaf(text)
 			if err != nil {
 				return fail(n, err)
 			}
+			if n == len(entries) || bundle*layout.EntryBundleWidth+uint64(i) < at || leaf.Stream != entries[n].Stream {
+				continue
+			}
+			if leaf != entries[n] {
+				return fail(n, fmt.Errorf("it has another entry in its place, %s; run `schakel audit verify`", leaf.ID))
+			}
 			n++
 		}
-		at++
 	}
 	return n, nil
+}
+
+// proveBundle makes sure that the leaves of a bundle stand in the checkpointed tree, and gives those that do. Of a full bundle
+// one proof is enough: that of its first leaf, of which the lower half must be made by the other leaves.
+func proveBundle(ctx context.Context, builder *client.ProofBuilder, c Checkpoint, bundle uint64, texts [][]byte) ([][]byte, error) {
+	first := bundle * layout.EntryBundleWidth
+	texts = texts[:min(uint64(len(texts)), c.Size-first)]
+	level := make([][]byte, len(texts))
+	for i, text := range texts {
+		level[i] = rfc6962.DefaultHasher.HashLeaf(text)
+	}
+	prove := func(i int) ([][]byte, error) {
+		hashes, err := builder.InclusionProof(ctx, first+uint64(i))
+		if err == nil {
+			err = proof.VerifyInclusion(rfc6962.DefaultHasher, first+uint64(i), c.Size, level[i], hashes, c.Root[:])
+		}
+		return hashes, err
+	}
+	if len(texts) < layout.EntryBundleWidth {
+		for i := range texts {
+			if _, err := prove(i); err != nil {
+				return nil, err
+			}
+		}
+		return texts, nil
+	}
+	hashes, err := prove(0)
+	if err != nil {
+		return nil, err
+	}
+	for _, sibling := range hashes[:layout.TileHeight] {
+		if !bytes.Equal(level[1], sibling) {
+			return nil, fmt.Errorf("bundle %d is not the one of the tree", bundle)
+		}
+		for i := range len(level) / 2 {
+			level[i] = rfc6962.DefaultHasher.HashChildren(level[2*i], level[2*i+1])
+		}
+		level = level[:len(level)/2]
+	}
+	return texts, nil
 }
 
 // Proof is a read C2SP tlog-proof: not yet verified.

@@ -8,6 +8,9 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,6 +127,46 @@ func TestCovers(t *testing.T) {
 	for i := 0; i < len(busy); i += 11 {
 		if at, found, err := d.log().find(t.Context(), busy[i], c.Size); err != nil || !found || at != uint64(i)+2 {
 			t.Fatalf("%s is found at %d, %v, %v", busy[i].ID, at, found, err)
+		}
+	}
+}
+
+// TestCoversTrustsNoFile: a leaf that was changed beside those that are asked about is found, in a full bundle and in the last.
+func TestCoversTrustsNoFile(t *testing.T) {
+	t.Parallel()
+	d := sealedLog(t)
+	c, err := d.log().Latest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var busy []Leaf
+	for leaf, err := range d.log().Leaves(t.Context(), c) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if leaf.Stream == journal.Audit("gw-1") {
+			busy = append(busy, leaf)
+		}
+	}
+	for name, run := range map[string][]Leaf{"001": busy[300:310], "005.p/230": busy[1400:1410]} {
+		file := filepath.Join(d.dir, "tile", "entries", name)
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := d.log().Covers(t.Context(), c, run); err != nil || n != len(run) {
+			t.Fatalf("%s: %d, %v", name, n, err)
+		}
+		other := busy[slices.Index(busy, run[0])+40].Text()
+		bent := bytes.Replace(data, other, append(other[:len(other)-4:len(other)-4], "0000"...), 1)
+		if bytes.Equal(bent, data) {
+			t.Fatalf("%s does not hold %s", name, other)
+		}
+		if err := os.WriteFile(file, bent, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := d.log().Covers(t.Context(), c, run); err == nil {
+			t.Errorf("%s: %d entries beside one that was changed", name, n)
 		}
 	}
 }
