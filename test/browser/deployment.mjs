@@ -27,6 +27,12 @@ const people = {
   "auditor-1": { name: "Auditor", roles: ["audit"] },
 };
 
+// residents are two sign-ins of one resident, of which the second is at too low a level; deployment fills the BSN in.
+const residents = {
+  "inwoner-1": { name: "Inwoner met controle van het identiteitsbewijs", claims: { acr: "substantieel" } },
+  "inwoner-2": { name: "Inwoner met een wachtwoord", claims: { acr: "basis" } },
+};
+
 async function ready(url) {
   for (let i = 0; i < 1500; i++) {
     const answer = await fetch(`${url}/readyz`).catch(() => null);
@@ -50,7 +56,7 @@ export async function deployment(name) {
 async function begin(data, ended) {
   const second = join(data, "gw2");
   mkdirSync(second, { recursive: true });
-  const [redisPort, one, two, web] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
+  const [redisPort, one, two, web, inwoners] = await Promise.all([freePort(), freePort(), freePort(), freePort(), freePort()]);
   const client = { id: "schakel", secret: "geheim-van-de-proef" };
 
   const redis = started("redis-server", ["--bind", "127.0.0.1", "--port", String(redisPort), "--dir", data, "--appendonly", "yes", "--appendfsync", "always",
@@ -58,7 +64,7 @@ async function begin(data, ended) {
   ended.push(() => redis.stop());
   const agencies = started(process.env.SCHAKEL_AGENCIES, ["--listen", "127.0.0.1:0"]);
   ended.push(() => agencies.stop());
-  const identity = await provider(people, client);
+  const identity = await provider({ ...people, ...residents }, client);
   ended.push(() => identity.stop());
   await run("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
     "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", join(data, "console.key"), "-out", join(data, "console.pem")]);
@@ -82,16 +88,21 @@ async function begin(data, ended) {
   };
   const first = config("gw1", one, data, `console:\n  listen: 127.0.0.1:${web}\n  url: ${site}\n  certificate: ${data}/console.pem\n  key: ${data}/console.key\n` +
     `  issuer: ${identity.issuer}\n  clientID: ${client.id}\n  clientSecretFile: ${data}/secret\n  roles:\n    beleid: privacy-officer\n    recht: jurist\n` +
-    "    fg: functionaris-gegevensbescherming\n    audit: auditor\n");
+    "    fg: functionaris-gegevensbescherming\n    audit: auditor\n" +
+    `residents:\n  listen: 127.0.0.1:${inwoners}\n  url: https://127.0.0.1:${inwoners}\n  certificate: ${data}/console.pem\n  key: ${data}/console.key\n` +
+    `  organisation: Gemeente Proef\n  contact: fg@proef.example\n  issuer: ${identity.issuer}\n  clientID: ${client.id}\n  clientSecretFile: ${data}/secret\n` +
+    "  bsnClaim: bsn\n  levels: [substantieel, hoog]\n");
   const other = config("gw2", two, second, "");
   await schakel("init", "--config", first, "--example", data, "--server", url);
   await schakel("init", "--config", other);
+  const bsn = JSON.parse(readFileSync(join(data, "demo.json"), "utf8")).cases[0].bsns[0];
+  for (const r of Object.values(residents)) r.claims.bsn = bsn;
   const gateways = [first, other].map((file) => started(process.env.SCHAKEL_BINARY, ["serve", "--config", file]));
   ended.push(() => gateways[0].stop(), () => gateways[1].stop());
   await Promise.all([ready(url), ready(url2)]);
 
   return {
-    url: site, data, servers: [url, url2], gateways,
+    url: site, residents: `https://127.0.0.1:${inwoners}`, data, servers: [url, url2], gateways,
     // alter changes a text in a signed bundle in Redis, and gives what puts it back.
     alter: (revision, from, to) => {
       const redisCLI = (input, ...args) => execFileSync("redis-cli", ["-p", String(redisPort), ...args], { input });
@@ -106,9 +117,9 @@ async function begin(data, ended) {
 }
 
 // signInAtProvider signs in over OpenID Connect.
-export async function signInAtProvider(page, person) {
+export async function signInAtProvider(page, person, button = "Aanmelden bij uw organisatie") {
   await page.goto("/aanmelden");
-  await page.getByRole("link", { name: "Aanmelden bij uw organisatie" }).click();
+  await page.getByRole("link", { name: button }).click();
   await page.getByRole("link", { name: person }).click();
   await page.waitForURL((u) => u.pathname === "/" && u.protocol === "https:");
 }

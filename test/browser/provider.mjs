@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 
 const b64 = (v) => Buffer.from(typeof v === "string" ? v : JSON.stringify(v)).toString("base64url");
 
-// provider knows people by the sub they get, each with a name and roles, and one client by its secret.
+// provider knows people by the sub they get, each with a name, roles and more claims, and one client by its secret.
 export async function provider(people, client) {
   const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const codes = new Map();
@@ -39,7 +39,7 @@ export async function provider(people, client) {
         if (!told || !proven) return json(400, { error: "invalid_grant" });
         const now = Math.floor(Date.now() / 1000);
         const text = `${b64({ alg: "RS256", kid: "1" })}.${b64({ iss: issuer, aud: client.id, sub: known.sub, nonce: known.nonce, iat: now, exp: now + 300,
-          name: people[known.sub].name, roles: people[known.sub].roles })}`;
+          name: people[known.sub].name, roles: people[known.sub].roles, ...people[known.sub].claims })}`;
         return json(200, { access_token: "none", token_type: "Bearer", id_token: `${text}.${sign("sha256", Buffer.from(text), privateKey).toString("base64url")}` });
       }
     }

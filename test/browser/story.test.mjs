@@ -313,3 +313,22 @@ step("the emergency stop is loud, and every gateway refuses", async () => {
   }
   assert.deepEqual(author.faults, []);
 });
+
+test("a resident signs in over OpenID Connect, at a level that will do, and officers don't sign in there", async () => {
+  const resident = await visitor(browser, place.residents, { ignoreHTTPSErrors: true });
+  await signInAtProvider(resident, "Inwoner met controle", "Inloggen met DigiD");
+  await resident.getByRole("button", { name: "Maak het overzicht" }).click();
+  await resident.getByRole("heading", { name: "Goed om te weten" }).waitFor();
+  assert.match(resident.url(), /\/overzicht$/);
+  for (const [site, button, who] of [[place.residents, "Inloggen met DigiD", "Inwoner met een wachtwoord"], [place.residents, "Inloggen met DigiD", "Auditor"],
+    [place.url, "Aanmelden bij uw organisatie", "Inwoner met controle"]]) {
+    const page = await visitor(browser, site, { ignoreHTTPSErrors: true });
+    await page.goto("/aanmelden");
+    await page.getByRole("link", { name: button }).click();
+    await page.getByRole("link", { name: who }).click();
+    await page.waitForURL((u) => u.pathname === "/callback");
+    await page.goto("/");
+    assert.match(page.url(), /\/aanmelden$/, `${who} at ${site}`);
+  }
+  assert.deepEqual(resident.faults, []);
+});

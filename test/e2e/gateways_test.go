@@ -89,6 +89,11 @@ func TestTwoGateways(t *testing.T) {
 		}
 	}
 
+	w.restrictsElsewhere(t, v["BSN"], func() (string, error) {
+		return w.schakel("ask", "--server", url2, "--audience", v["SERVER"], "--agency", v["GEMEENTE"], "--worker", v["WORKER"], "--role",
+			"wijkteammedewerker", "--purpose", "ontruiming-voorkomen", "--household", "case:"+v["CASE"], "--fields", "huur.achterstand.bedrag")
+	})
+
 	// A second gateway that takes gw1 for its name pushes gw1 out: it must not go on.
 	port3 := freePort(t)
 	w.write(t, "gw1-again.yaml", w.variant(t, func(c map[string]any) {

@@ -222,6 +222,9 @@ func TestResident(t *testing.T) {
 			t.Errorf("the log does not say %s: %v\n%s", want, err, log)
 		}
 	}
+	if out, err := w.schakel("audit", "verify"); err != nil {
+		t.Errorf("the log is not in order: %s", out)
+	}
 	w.stop(t)
 	data := readFile(t, filepath.Join(w.dir, "journal.db"))
 	for _, b := range []string{"canary-woorden", "Sanne", family[0].Reveal(), family[1].Reveal()} {
@@ -256,5 +259,28 @@ func (w *world) checksProof(t *testing.T, bsn, report, proof string) {
 	}
 	if out, say, err := w.withInput(bsn+"\n", args...); err != nil || !strings.Contains(out, "verified") {
 		t.Errorf("check: %v %s%s", err, out, say)
+	}
+}
+
+// restrictsElsewhere: a restriction that is recorded through the journal holds for the next answer of a gateway that had no part
+// in it, and so does its end.
+func (w *world) restrictsElsewhere(t *testing.T, bsn string, ask func() (string, error)) {
+	t.Helper()
+	text := filepath.Join(t.TempDir(), "verzoek.txt")
+	if err := os.WriteFile(text, []byte("geef even niets\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := ask(); err != nil {
+		t.Fatal(out)
+	}
+	made := w.counter(t, bsn+"\n", "request", "make", "--officer", "privacy-1", "--kind", "restriction", "--text", text)
+	id := strings.Fields(made)[1]
+	w.counter(t, "", "request", "restrict", id, "--officer", "privacy-1")
+	if out, err := ask(); err == nil || !strings.Contains(out, "processing-restricted") {
+		t.Errorf("restricted elsewhere, given here: %v %s", err, out)
+	}
+	w.counter(t, "", "request", "lift", id, "--officer", "privacy-1")
+	if out, err := ask(); err != nil {
+		t.Errorf("lifted elsewhere: %s", out)
 	}
 }
