@@ -68,6 +68,13 @@ func TestReportInWords(t *testing.T) {
 			t.Errorf("no %s in %s", word, data)
 		}
 	}
+	words := reportWords(false)
+	for term, want := range map[string]string{"P5Y": "P5Y", "": ""} { // as the policy in force has it, or not
+		words.Term = func(p broker.Purpose) string { return map[broker.Purpose]string{"ontruiming-voorkomen": term}[p] }
+		if r := words.Act(reportEvent()).Retention; (r == nil) != (want == "") || (r != nil && *r != want) {
+			t.Errorf("term %q: %v", term, r)
+		}
+	}
 	if named := reportWords(true).Act(reportEvent()); named.Worker != "canary-worker" {
 		t.Errorf("an officer decided to name staff: %+v", named)
 	}

@@ -93,8 +93,8 @@ func TestBackupDrill(t *testing.T) {
 	if err != nil || strings.Count(log, " lost=1-2..1-4") != 1 || !strings.Contains(log, "register log.restored ") {
 		t.Errorf("the new epoch does not name what is lost: %v\n%s", err, log)
 	}
-	if key, err := w.schakel("audit", "key"); err != nil || !strings.Contains(key, "/restored-1+") {
-		t.Errorf("the log goes by the name of before: %v, %s", err, key)
+	if name, _, _ := strings.Cut(readFile(t, filepath.Join(w.dir, "checkpoints", "checkpoint")), "\n"); !strings.HasSuffix(name, "/restored-1") {
+		t.Errorf("the log goes by the name of before: %s", name)
 	}
 	out, err = w.schakel("audit", "receipts", kept)
 	if err == nil || !strings.Contains(out, "2 of 4 kept answers") || strings.Count(out, "MISSING") != 2 ||
@@ -106,12 +106,7 @@ func TestBackupDrill(t *testing.T) {
 	redis := "redis://" + server.Addr + "?shard=" + v["MUNICIPALITY"]
 	c := exec.Command(binary, "restore", folder, "--redis", redis, "--keys", filepath.Join(w.dir, "keys.jwe"), "--passphrase-file", filepath.Join(w.dir, "passphrase"))
 	c.Env = append(os.Environ(), "SCHAKEL_DATA=")
-	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "is not known") {
-		t.Fatalf("%v, %s", err, out)
-	}
-	c = exec.Command(binary, "audit", "verify", "--redis", redis, "--keys", filepath.Join(w.dir, "keys.jwe"), "--passphrase-file", filepath.Join(w.dir, "passphrase"))
-	c.Env = append(os.Environ(), "SCHAKEL_DATA=")
-	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "the log is whole") {
+	if out, err := c.CombinedOutput(); err != nil || !strings.Contains(string(out), "is not known") || strings.Contains(string(out), "MISSING") {
 		t.Errorf("in Redis: %v, %s", err, out)
 	}
 }
