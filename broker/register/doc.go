@@ -7,6 +7,9 @@
 // binds an asker to a household at one position, and on which touches that rests: whatever entry could change those facts
 // carries one of them.
 //
+// It also keeps what residents ask about their own data, the answers, who represents whom, and of whom nothing may be given for
+// now: that last one stands in the facts of every household that such a person is in.
+//
 // It refuses to tell an unknown household from a forbidden one, to answer when its view may be behind the stream, and to
 // keep a BSN anywhere in clear but in memory. It decides nothing: policy does.
 //
