@@ -42,6 +42,7 @@ type auditDesk struct {
 
 // keepSearch opens the index and keeps it up with the log, until ctx ends. While it can't be opened the rest goes on.
 func (d *auditDesk) keepSearch(ctx context.Context, failed func(error)) {
+	told := ""
 	for {
 		x, err := search.Open(ctx, d.config)
 		if err == nil {
@@ -53,7 +54,8 @@ func (d *auditDesk) keepSearch(ctx context.Context, failed func(error)) {
 			}
 			return
 		}
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && err.Error() != told {
+			told = err.Error()
 			failed(err)
 		}
 		select {
