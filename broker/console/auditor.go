@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,6 +18,8 @@ import (
 // Auditing is what the pages about the log work at. What a method gives about events was first recorded as a look of who
 // asks, for a purpose and on a ground: its errors are those of Desk.Decision, and with any error nothing is given.
 type Auditing interface {
+	// Purposes lists for what somebody may search, as the policy in force has it.
+	Purposes(ctx context.Context, by Person) ([]broker.Term, error)
 	// Search finds disclosures, newest first; begin is 0, or the Next of the page before.
 	Search(ctx context.Context, by Person, why Ground, q search.Query, begin uint64) (search.Found, error)
 	// Event gives one disclosure.
@@ -37,6 +40,20 @@ type Auditing interface {
 	Integrity(ctx context.Context) (Integrity, error)
 	// Verify verifies the whole log, and remembers what it found. Nor does it need a look.
 	Verify(ctx context.Context) (Verification, error)
+}
+
+// groundForm is the part of a form that asks for which purpose and on which ground.
+type groundForm struct {
+	Ground
+	Purposes []choice
+}
+
+func (k *Console) groundForm(c *call, g Ground) (groundForm, error) {
+	list, err := k.cfg.Auditing.Purposes(c.r.Context(), *c.person)
+	if err != nil {
+		return groundForm{}, fmt.Errorf("read for what the log may be searched: %w", err)
+	}
+	return groundForm{g, c.terms(list, g.Purpose)}, nil
 }
 
 // Ground is for which purpose somebody looks at the log and on which ground.
@@ -84,8 +101,7 @@ func (c *call) tellGround() (Ground, error) {
 func (g Ground) check() error {
 	switch {
 	case !purposeWord.MatchString(g.Purpose):
-		return mistake{"Waarvoor kijkt u? Geef het doel in één woord van kleine letters, zoals controle, toezicht of datalek.",
-			"What do you look for? Give the purpose in one word of small letters, such as controle, toezicht or datalek."}
+		return mistake{"Waarvoor kijkt u? Kies een doel.", "What do you look for? Choose a purpose."}
 	case len(g.Ground) < 3 || len(g.Ground) > 400:
 		return mistake{"Op welke grond kijkt u? Noem de wet en het kenmerk van uw dossier, in 3 tot 400 tekens.",
 			"On which ground do you look? Name the law and your file's reference, in 3 to 400 characters."}

@@ -53,7 +53,7 @@ const askLooks = "looks"
 
 // looksView is the queue of looks.
 type looksView struct {
-	Why             Ground
+	Why             groundForm
 	Days            int
 	List            *LookList
 	Rows            []lookRow
@@ -74,8 +74,15 @@ type lookRow struct {
 const defaultDays = 30
 
 func (k *Console) serveLooks(c *call) error {
+	return k.showLooks(c, looksView{Days: defaultDays})
+}
+
+func (k *Console) showLooks(c *call, v looksView) (err error) {
 	why, _ := c.ground()
-	return c.render(http.StatusOK, "looks", c.say("Opvallende inzagen", "Looks that stand out"), looksView{Why: why, Days: defaultDays})
+	if v.Why, err = k.groundForm(c, why); err != nil {
+		return err
+	}
+	return c.render(http.StatusOK, "looks", c.say("Opvallende inzagen", "Looks that stand out"), v)
 }
 
 // startLooks makes the list. That somebody asks for it is recorded first.
@@ -116,8 +123,7 @@ func (k *Console) serveLookList(c *call) error {
 	if err != nil {
 		return err
 	}
-	why, _ := c.ground()
-	v := looksView{Why: why, Days: days, Key: c.params.ByName("id")}
+	v := looksView{Days: days, Key: c.params.ByName("id")}
 	s := c.await(j, patience)
 	v.Running, v.Work = !s.Done, s.Steps[0]
 	switch {
@@ -141,7 +147,7 @@ func (k *Console) serveLookList(c *call) error {
 		outcomes, notes := k.cfg.Auditing.Reviews()
 		v.Outcomes, v.Notes = c.terms(outcomes, ""), c.terms(notes, "")
 	}
-	return c.render(http.StatusOK, "looks", c.say("Opvallende inzagen", "Looks that stand out"), v)
+	return k.showLooks(c, v)
 }
 
 func (k *Console) serveLooksProgress(c *call) error {

@@ -15,7 +15,7 @@ import (
 // logView is the page on which the log is searched, with or without what was found.
 type logView struct {
 	Text    string // the question as it was typed
-	Why     Ground
+	Why     groundForm
 	Problem string
 	Found   *logFound
 }
@@ -40,7 +40,14 @@ func (r logRow) OIN() string { return string(r.Hit.Agency) }
 
 func (k *Console) serveLog(c *call) error {
 	why, _ := c.ground()
-	return c.render(http.StatusOK, "log", c.say("Logboek", "Log"), logView{Why: why})
+	return k.showLog(c, http.StatusOK, why, logView{})
+}
+
+func (k *Console) showLog(c *call, status int, why Ground, v logView) (err error) {
+	if v.Why, err = k.groundForm(c, why); err != nil {
+		return err
+	}
+	return c.render(status, "log", c.say("Logboek", "Log"), v)
 }
 
 var oin = regexp.MustCompile(`^[0-9]{20}$`)
@@ -48,10 +55,8 @@ var oin = regexp.MustCompile(`^[0-9]{20}$`)
 // searchLog searches. That somebody does is recorded before anything is found.
 func (k *Console) searchLog(c *call) error {
 	text := strings.TrimSpace(c.r.PostFormValue("vraag"))
-	v := logView{Text: text, Why: Ground{c.r.PostFormValue("doel"), c.r.PostFormValue("grond")}}
 	again := func(problem string) error {
-		v.Problem = problem
-		return c.render(http.StatusBadRequest, "log", c.say("Logboek", "Log"), v)
+		return k.showLog(c, http.StatusBadRequest, Ground{c.r.PostFormValue("doel"), c.r.PostFormValue("grond")}, logView{Text: text, Problem: problem})
 	}
 	var m mistake
 	if _, err := c.tellGround(); errors.As(err, &m) {
@@ -125,7 +130,7 @@ func (k *Console) serveFound(c *call) error {
 	if !ok {
 		return errNotFound
 	}
-	return c.render(http.StatusOK, "log", c.say("Logboek", "Log"), logView{Text: found.Text, Why: found.Why, Found: found})
+	return k.showLog(c, http.StatusOK, found.Why, logView{Text: found.Text, Found: found})
 }
 
 // After is the number of the first row of the next page.

@@ -49,6 +49,10 @@ func (a *auditing) sees(by console.Person, why console.Ground, what string) erro
 	return nil
 }
 
+func (a *auditing) Purposes(context.Context, console.Person) ([]broker.Term, error) {
+	return []broker.Term{{ID: "controle", Text: broker.Text{NL: "controle op het gebruik", EN: "control of the use"}}}, nil
+}
+
 func (a *auditing) Search(_ context.Context, by console.Person, why console.Ground, q search.Query, begin uint64) (search.Found, error) {
 	if err := a.sees(by, why, "search "+q.String()); err != nil {
 		return search.Found{}, err
@@ -159,7 +163,7 @@ func TestSearchPage(t *testing.T) {
 	if want := `a search -worker:"canary w9" case:canary-zaak after:2026-11-01T00:00:00+01:00 (controle, AVG 39, dossier 7)`; len(s.desk.steps) != 1 || s.desk.steps[0] != want {
 		t.Errorf("recorded: %q", s.desk.steps)
 	}
-	if !strings.Contains(body, `value="`+html.EscapeString(question)+`"`) || !strings.Contains(body, `value="AVG 39, dossier 7"`) {
+	if !strings.Contains(body, `value="`+html.EscapeString(question)+`"`) || !strings.Contains(body, `value="AVG 39, dossier 7"`) || !strings.Contains(body, `<option value="controle" selected>`) {
 		t.Error("the form does not remember the question or the ground")
 	}
 	form := v.hidden(body[strings.Index(body, `id="gevonden"`):], "/logboek/zoek")

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -19,6 +21,7 @@ import (
 	"github.com/schakel/schakel/broker/console"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/keys"
+	"github.com/schakel/schakel/policies"
 )
 
 // searchFolder is where the index for searching the log is, in the data folder.
@@ -83,6 +86,38 @@ func (d *auditDesk) look(ctx context.Context, by console.Person, why console.Gro
 	return nil
 }
 
+// Purposes reads from the policy in force, or the one before an emergency stop, for what a role may search the log.
+func (d *auditDesk) Purposes(ctx context.Context, by console.Person) (out []broker.Term, err error) {
+	live := d.register.Policy().Against()
+	if live == "" {
+		return nil, nil
+	}
+	files, err := d.Files(ctx, live)
+	if err != nil {
+		return nil, err
+	}
+	var permits []struct{ Queries, Roles, Purposes []string }
+	var words map[string]broker.Text
+	if json.Unmarshal(files[policies.LogFolder+"permits/data.json"], &permits) != nil || json.Unmarshal(files[policies.LogFolder+"purposes/data.json"], &words) != nil {
+		return nil, nil // nobody may: what permits them says what to do
+	}
+	for _, p := range permits {
+		if !slices.Contains(p.Roles, string(by.Role)) || !slices.Contains(p.Queries, searchHow) {
+			continue
+		}
+		for _, word := range p.Purposes {
+			if !broker.HasTerm(out, word) {
+				out = append(out, broker.Term{ID: word, Text: words[word]})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b broker.Term) int { return cmp.Compare(a.ID, b.ID) })
+	return out, nil
+}
+
+// searchHow is how a view event names a search.
+const searchHow = "console zoeken"
+
 // pageOf is how many disclosures a page of what is found has.
 const pageOf = 50
 
@@ -91,7 +126,7 @@ const maxSought = 2000
 
 func (d *auditDesk) Search(ctx context.Context, by console.Person, why console.Ground, q search.Query, begin uint64) (search.Found, error) {
 	text := cmp.Or(q.String(), "everything")
-	v := audit.Viewed{How: "console zoeken", Since: q.After.UTC(), Until: q.Before.UTC()}
+	v := audit.Viewed{How: searchHow, Since: q.After.UTC(), Until: q.Before.UTC()}
 	if err := d.look(ctx, by, why, v, text[:min(len(text), maxSought)]); err != nil {
 		return search.Found{}, err
 	}

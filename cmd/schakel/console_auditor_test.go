@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
 	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/audit/search"
@@ -86,6 +87,19 @@ func TestSearchOnPages(t *testing.T) {
 		t.Error("a proof without a Merkle log")
 	}
 	l.onOtherPages(t, a, by, why, h)
+	offered, err := a.Purposes(t.Context(), by)
+	if err != nil || len(offered) == 0 {
+		t.Errorf("purposes: %v %v", offered, err)
+	}
+	for _, p := range []string{"controle", "datalek", "inzage", "klacht", "toezicht", "vakantie"} { // what is offered is permitted, and nothing else
+		_, err := a.Search(t.Context(), by, console.Ground{Purpose: p, Ground: "canary-other"}, search.Query{Conditions: []search.Condition{{Kind: search.Case, Value: "x"}}}, 0)
+		if errors.Is(err, console.ErrMayNotLook) == broker.HasTerm(offered, p) {
+			t.Errorf("purpose %s: %v, and %v is offered", p, err, offered)
+		}
+	}
+	if none, err := a.Purposes(t.Context(), console.Person{Role: console.Jurist}); err != nil || len(none) > 0 {
+		t.Errorf("purposes of a jurist: %v %v", none, err)
+	}
 	refused := map[string]console.Person{"suspended": {ID: "canary-suspended", Role: console.Auditor}, "unknown": {ID: "niemand", Role: console.Auditor}, "in another role": {ID: by.ID, Role: console.FG}}
 	for name, p := range refused {
 		f, err := a.Search(t.Context(), p, why, search.Query{}, 0)

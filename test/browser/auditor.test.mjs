@@ -27,7 +27,7 @@ async function ask(one, role, fields) {
 const search = async (page, question) => {
   await page.goto("/logboek");
   await page.getByLabel("Wat zoekt u").fill(question);
-  await page.getByLabel("Waarvoor kijkt u").fill("controle");
+  await page.getByLabel("Waarvoor kijkt u").selectOption("controle op het gebruik");
   await page.getByLabel("Op welke grond").fill("AVG 39, dossier 7");
   await page.getByRole("button", { name: "Zoek", exact: true }).click();
   await page.locator("#gevonden").waitFor();
