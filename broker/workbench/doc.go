@@ -1,9 +1,9 @@
 // Package workbench is where a policy revision is made: it checks, tests and shows policy files before anyone approves
 // them. Check finds what a compiler alone does not: a misspelt role, a rule without a reason for being there, a loop
 // over a set. Test runs the Rego tests and names lines they never reach. Mutate turns conditions of rules round, one at
-// a time, and names those that no test misses. Explorer finds what a policy gives in every combination; Tabulate is a short reading of
-// that, and Show gives the policy back in words. Impact decides recorded
-// requests again, and Why explains one decision by the policy's own named rules.
+// a time, and names those that no test misses. Explorer finds what a policy gives in every combination; Tabulate is a
+// short reading of that, and Show gives the policy back in words. Impact decides recorded requests again, and Why
+// explains one decision by the policy's own named rules.
 //
 // It refuses to change anything: its results are plain structs that print and encode to JSON. The edges (gateway,
 // console) and cmd may import it; it uses decide. OPA is imported here and in decide only.
