@@ -32,6 +32,7 @@ func verifyHead(signature string) (h audit.Head, err error) {
 // TestClaim: a start looks for what signed heads acknowledge. An event that was moved is not lost; where the archive can't be
 // read, the gateway does not start, and writes no such thing into the log for ever.
 func TestClaim(t *testing.T) {
+	t.Parallel()
 	d := newDeployment(t)
 	start := func(store journal.Store, heads string) error {
 		w, err := audit.Open(t.Context(), audit.Config{Store: store, Writer: "gw1", Log: testLog, Vault: noVault{}, HeadsDir: heads,

@@ -304,7 +304,7 @@ func TestLeafText(t *testing.T) {
 	if string(l.Text()) != want {
 		t.Errorf("%s", l.Text())
 	}
-	for _, good := range []string{want, strings.Replace(want, "gw-1", "register:", 1), strings.Replace(want, "gw-1", "index:", 1)} {
+	for _, good := range []string{want, strings.Replace(want, "gw-1", "register:", 1), strings.Replace(want, "gw-1", "index:", 1), strings.Replace(want, "gw-1", "archive:", 1)} {
 		if l, err := ParseLeaf([]byte(good)); err != nil || string(l.Text()) != good {
 			t.Errorf("%q: %v", good, err)
 		}
