@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 const minimal = `
@@ -49,12 +50,28 @@ func TestConfigRefuses(t *testing.T) {
 		{"a writer that is no name", strings.Replace(minimal, "gw1", "'gw 1'", 1), "writer:"},
 		{"the writer of commands", strings.Replace(minimal, "gw1", "admin", 1), "choose another"},
 		{"the writer of imports", strings.Replace(minimal, "gw1", "import", 1), "choose another"},
+		{"an archive nowhere", minimal + "archive: {older: 24h}\n", "need archive.folder"},
+		{"an archive of the future", minimal + "archive: {folder: a, older: -1h}\n", "archive.older"},
 		{"no network", minimal + "metricsFrom: [10.0.0.1]\n", "metricsFrom[0]"},
 		{"no YAML", "\t{", ""},
 	} {
 		_, err := parseConfig([]byte(c.text))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want it to name %q", c.name, err, c.want)
+		}
+	}
+}
+
+// TestConfigArchive: nothing is moved without a folder; with one, what is a month old, every hour.
+func TestConfigArchive(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]archiveConfig{
+		"":                            {},
+		"archive: {folder: /mnt/a}\n": {"/mnt/a", 720 * time.Hour, time.Hour},
+		"archive: {folder: /a, older: 2160h, every: 10m}\n": {"/a", 2160 * time.Hour, 10 * time.Minute},
+	} {
+		if c, err := parseConfig([]byte(minimal + text)); err != nil || c.Archive != want {
+			t.Errorf("%s: %+v, %v", text, c.Archive, err)
 		}
 	}
 }

@@ -247,7 +247,7 @@ func (m *mover) after(ctx context.Context, stream journal.Stream, before journal
 		return nil, err
 	}
 	if len(run) == 0 || run[0].ID != before.ID || run[0].Hash != before.Hash {
-		return nil, fmt.Errorf("event %s was archived, and the journal has another in its place or none: it was put back or rewritten; run `schakel audit verify`", before.ID)
+		return nil, fmt.Errorf("event %s was archived, and the journal has another in its place or none: it was put back or rewritten; run `schakel audit verify`. After a restore from before it, name a new folder for the archive and keep this one", before.ID)
 	}
 	return m.Store.Read(ctx, stream, before.ID, page)
 }
