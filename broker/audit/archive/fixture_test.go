@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -159,8 +160,12 @@ func (d *deployment) sealing() (stop func()) {
 			d.sealed = s
 			return nil
 		},
-		Alarm:  func(a checkpoint.Alarm) { d.t.Errorf("alarm: %s", a) },
-		Failed: func(err error) { d.t.Errorf("sealing failed: %v", err) },
+		Alarm: func(a checkpoint.Alarm) { d.t.Errorf("alarm: %s", a) },
+		Failed: func(err error) {
+			if !errors.Is(err, context.Canceled) { // it may be stopped in the middle of a look
+				d.t.Errorf("sealing failed: %v", err)
+			}
+		},
 	})
 	if err != nil {
 		d.t.Fatal(err)
