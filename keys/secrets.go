@@ -160,7 +160,10 @@ func (r *Ring) Destroy(generation string) error {
 // Wrap encrypts a data key under the generation of now, as the file has it: one that another process superseded must get no
 // new keys. While the file can't be read the ring in use serves (see Watch).
 func (r *Ring) Wrap(key []byte) ([]byte, error) {
-	_ = r.Reload()
+	if r.mu.TryLock() { // otherwise somebody takes it up at this moment: no request waits for that
+		_ = r.reload()
+		r.mu.Unlock()
+	}
 	generation, err := r.Generation(r.cfg.Now())
 	if err != nil {
 		return nil, err

@@ -31,6 +31,7 @@ type Vault struct {
 type KeyStore interface {
 	PutKeys(ctx context.Context, keys []journal.WrappedKey) ([][]byte, error)
 	Keys(ctx context.Context, ids []string) ([][]byte, error)
+	SwapKeys(ctx context.Context, swaps []journal.KeySwap) error
 }
 
 // Wrapper is what of the ring a Vault needs.
@@ -288,7 +289,38 @@ func (v *Vault) create(ctx context.Context, ids []string) ([][]byte, error) {
 		}
 		fresh[i] = journal.WrappedKey{ID: id, Wrapped: w}
 	}
-	return v.store.PutKeys(ctx, fresh)
+	there, err := v.store.PutKeys(ctx, fresh)
+	if err != nil {
+		return nil, err
+	}
+	return there, v.revive(ctx, fresh, there)
+}
+
+// revive puts fresh keys in the place of those that nothing unwraps any more: a backup was put back that is older than an
+// erasure. What they encrypted stays erased, and nobody waits for another quarter to be served.
+func (v *Vault) revive(ctx context.Context, fresh []journal.WrappedKey, there [][]byte) error {
+	var swaps []journal.KeySwap
+	var of []int
+	for i, wrapped := range there {
+		if _, err := v.ring.Unwrap(wrapped); errors.Is(err, ErrDestroyed) {
+			swaps, of = append(swaps, journal.KeySwap{ID: fresh[i].ID, Old: wrapped, New: fresh[i].Wrapped}), append(of, i)
+		}
+	}
+	if len(swaps) == 0 {
+		return nil
+	}
+	if err := v.store.SwapKeys(ctx, swaps); err != nil {
+		return err
+	}
+	ids := make([]string, len(swaps))
+	for n, s := range swaps {
+		ids[n] = s.ID
+	}
+	now, err := v.store.Keys(ctx, ids) // another process may have been first
+	for n, wrapped := range now {
+		there[of[n]] = wrapped
+	}
+	return err
 }
 
 // renew forgets everything where the ring has changed.

@@ -33,6 +33,17 @@ func (s *keyStore) PutKeys(_ context.Context, list []journal.WrappedKey) ([][]by
 	return there, s.fail
 }
 
+func (s *keyStore) SwapKeys(_ context.Context, swaps []journal.KeySwap) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range swaps {
+		if s.keys[k.ID] != nil && string(s.keys[k.ID]) == string(k.Old) {
+			s.keys[k.ID] = k.New
+		}
+	}
+	return s.fail
+}
+
 func (s *keyStore) Keys(_ context.Context, ids []string) ([][]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,5 +202,37 @@ func TestVaultForgetsWithTheRing(t *testing.T) {
 	}
 	if got := ring.Destroyed(); len(got) != 1 || got[0] != generation || len(ring.Superseded()) != 0 {
 		t.Errorf("destroyed: %v, superseded: %v", got, ring.Superseded())
+	}
+}
+
+// A backup of before an erasure brings back keys that nothing unwraps. What is sealed from then on is under fresh ones.
+func TestVaultRevives(t *testing.T) {
+	v, s := newTestVault(t)
+	old, err := v.Seal(t.Context(), "subject:x", "subject", []byte("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := v.ring.(*Ring)
+	generation := ring.Generations()[0]
+	if _, err := ring.Supersede(generation); err != nil {
+		t.Fatal(err)
+	}
+	if err := ring.Destroy(generation); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := v.Open(t.Context(), "subject", old); !errors.Is(err, ErrErased) {
+		t.Errorf("wrapped by what was destroyed: %v", err)
+	}
+	for _, who := range []*Vault{v, NewVault(s, ring)} {
+		fresh, err := who.Seal(t.Context(), "subject:x", "subject", []byte("two"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, _, err := NewVault(s, ring).Open(t.Context(), "subject", fresh); err != nil || string(text) != "two" {
+			t.Errorf("%q, %v", text, err)
+		}
+	}
+	if _, _, err := v.Open(t.Context(), "subject", old); !errors.Is(err, ErrErased) {
+		t.Errorf("what was erased opens again: %v", err)
 	}
 }

@@ -223,6 +223,17 @@ func (m *memory) PutKeys(_ context.Context, list []journal.WrappedKey) ([][]byte
 	return there, nil
 }
 
+func (m *memory) SwapKeys(_ context.Context, swaps []journal.KeySwap) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range swaps {
+		if there := m.keys[k.ID]; there != nil && bytes.Equal(there, k.Old) {
+			m.keys[k.ID] = k.New
+		}
+	}
+	return nil
+}
+
 func (m *memory) Keys(_ context.Context, ids []string) ([][]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -97,6 +97,15 @@ func (f *followed) Keys(ctx context.Context, ids []string) ([][]byte, error) {
 	return store.Keys(ctx, ids)
 }
 
+// SwapKeys implements keys.KeyStore.
+func (f *followed) SwapKeys(ctx context.Context, swaps []journal.KeySwap) error {
+	store, err := f.open(ctx)
+	if err != nil {
+		return err
+	}
+	return store.SwapKeys(ctx, swaps)
+}
+
 // PutKeys implements keys.KeyStore.
 func (f *followed) PutKeys(ctx context.Context, keys []journal.WrappedKey) ([][]byte, error) {
 	store, err := f.open(ctx)

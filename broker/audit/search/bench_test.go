@@ -75,6 +75,8 @@ func newMade(t testing.TB, n int, ring *keys.Ring, some, more int) *made {
 	return m
 }
 
+func (m *made) SwapKeys(context.Context, []journal.KeySwap) error { return nil } // nothing is erased here
+
 func (m *made) Writers(context.Context) ([]string, error) { return []string{"gw1", "gw2"}, nil }
 func (m *made) Head(_ context.Context, s journal.Stream) (journal.Head, error) {
 	page, err := m.Read(context.Background(), s, journal.ID{Epoch: 1, Seq: m.n - 1}, 1)
