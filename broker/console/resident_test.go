@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,12 +34,14 @@ const (
 
 // residentDesk is a desk with one event, of which it knows who looked.
 type residentDesk struct {
+	mu      sync.Mutex
 	looks   []string
 	refuse  error
 	noProof error
 	acts    []audit.SubjectAct
 	wait    chan struct{} // a report waits for it, where not nil
 	making  atomic.Int32
+	most    atomic.Int32 // that were made at once
 
 	represents []register.Representation
 	requests   []register.RequestState
@@ -75,7 +78,9 @@ func (d *residentDesk) Report(ctx context.Context, by, about broker.BSN) (consol
 	if d.refuse != nil {
 		return console.Report{}, d.refuse
 	}
-	d.making.Add(1)
+	if n := d.making.Add(1); n > d.most.Load() {
+		d.most.Store(n)
+	}
 	defer d.making.Add(-1)
 	if d.wait != nil {
 		select {
@@ -84,7 +89,9 @@ func (d *residentDesk) Report(ctx context.Context, by, about broker.BSN) (consol
 			return console.Report{}, ctx.Err()
 		}
 	}
+	d.mu.Lock()
 	d.looks = append(d.looks, by.Reveal()+" "+about.Reveal())
+	d.mu.Unlock()
 	until := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	r := console.Report{Dutch: audit.SubjectReport{Made: until, Acts: d.acts, NotNamed: audit.NotNamed}, Proof: []byte(`{"v":1}`), NoProof: d.noProof}
 	if r.Dutch.ProvedUntil = &until; d.noProof != nil {
@@ -274,6 +281,30 @@ func TestResidentFailures(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "the index and the log differ") {
 		t.Errorf("nobody is told that there is no proof: %s", log)
+	}
+}
+
+// TestResidentTurns: a report reads the whole log, so few are made at once; the others wait for their turn, and get theirs.
+func TestResidentTurns(t *testing.T) {
+	d := &residentDesk{acts: someActs(), wait: make(chan struct{})}
+	s, _ := residents(t, d, nil)
+	var all sync.WaitGroup
+	for range 5 {
+		v := s.resident("0")
+		all.Go(func() {
+			if resp, body := v.send("/overzicht", nil); resp.Header.Get("Location") != "/overzicht" {
+				t.Errorf("its turn: %d %s", resp.StatusCode, body)
+			}
+		})
+	}
+	for d.making.Load() < 2 {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond) // time for a third to come too soon
+	close(d.wait)
+	all.Wait()
+	if d.most.Load() != 2 || len(d.looks) != 5 {
+		t.Errorf("%d at once, %d in all", d.most.Load(), len(d.looks))
 	}
 }
 
