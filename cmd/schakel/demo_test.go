@@ -196,7 +196,7 @@ func checkKeys(t *testing.T, path string) {
 		return strings.Join(out, " ")
 	}
 	want := map[string]string{"agencies": "kind mandates name oin", "workers": "agency id role", "cases": "bsns id purposes workers"}
-	if keysOf(got) != "agencies cases checkpoints server workers" {
+	if keysOf(got) != "agencies cases checkpoints residents server workers" {
 		t.Errorf("keys of demo.json: %s", keysOf(got))
 	}
 	for list, keys := range want {

@@ -123,7 +123,7 @@ func TestAuditLooks(t *testing.T) {
 	}{
 		{"does not let you do this as jurist; these roles may: auditor, functionaris-gegevensbescherming", []string{"audit", "looks", "--officer", "jurist-1", "--purpose", "controle", "--ground", "AVG 32"}},
 		{"is no month", []string{"audit", "looks", "--report", "november"}},
-		{"--outcome is", append(review[:4:4], append([]string{"--outcome", "weg"}, look[2:]...)...)},
+		{"The outcome is", append(review[:4:4], append([]string{"--outcome", "weg"}, look[2:]...)...)},
 	} {
 		if text, say, err := out(no.args...); err == nil || !strings.Contains(say, no.says) || text != "" {
 			t.Errorf("%v: want …%s…, %v, %s%s", no.args, no.says, err, text, say)
