@@ -29,7 +29,7 @@ type env struct {
 	verify  func(holder broker.Agency, a Agreement) error
 	signed  func(kind string, keys []json.RawMessage, payload []byte, signature string) error
 	catalog *broker.Catalog
-	indexed *index // of the view, also in a state that lies over it
+	view    *state // the view itself, also where state lies over it
 	now     time.Time
 	when    time.Time // of the entry
 }

@@ -141,7 +141,11 @@ func (r *Register) Erasures() []Erasure {
 func (r *Register) OpenCasesOf(b broker.BSN) []broker.CaseID {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return slices.Clone(r.state.index.cases[r.state.index.subjects.of(b)])
+	var ids []broker.CaseID
+	for _, f := range r.state.openCases(r.state.index.subjects.of(b)) {
+		ids = append(ids, f.id)
+	}
+	return ids
 }
 
 // CaseKey names the data key of a case.

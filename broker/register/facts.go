@@ -42,12 +42,12 @@ func (r *Register) Facts(_ context.Context, q broker.Request) (broker.Facts, err
 	}
 	f.Agency = asker.Agency
 
-	ids := r.state.index.cases[asked]
+	files := r.state.openCases(asked)
 	if q.Case != "" {
-		ids = []broker.CaseID{q.Case}
+		files = []*caseFile{r.state.cases.get(q.Case)}
 	}
 	var file *caseFile
-	file, f.Relation = r.state.nearest(ids, packBSN(q.Household.BSN), Worker{asker.OIN, q.Worker}, now)
+	file, f.Relation = r.state.nearest(files, packBSN(q.Household.BSN), Worker{asker.OIN, q.Worker}, now)
 	if f.Relation.None() {
 		return f, nil
 	}
@@ -85,17 +85,22 @@ var nothing = &caseFile{
 	kind: KindCase, members: make([]member, 3), workers: make([]Worker, 2), teams: make([]Team, 1),
 }
 
-// nearest finds which of these cases binds the worker most. bsn 0 stands for any person.
-func (s *state) nearest(ids []broker.CaseID, bsn uint32, w Worker, now time.Time) (*caseFile, broker.Relation) {
+// openCases gives the open cases of a person.
+func (s *state) openCases(k subjectKey) []*caseFile {
+	files := make([]*caseFile, 0, lookedAt)
+	for _, slot := range s.index.slots(k) {
+		files = append(files, s.files[slot])
+	}
+	return files
+}
+
+// nearest finds which of these cases binds the worker most; nil is none. bsn 0 stands for any person.
+func (s *state) nearest(files []*caseFile, bsn uint32, w Worker, now time.Time) (*caseFile, broker.Relation) {
 	best, relation := nothing, broker.Relation{Case: broker.CaseNone, Municipality: broker.MunicipalityUnknown}
-	for i := range max(len(ids), lookedAt) {
-		var id broker.CaseID
-		if i < len(ids) {
-			id = ids[i]
-		}
-		file := s.cases.get(id)
-		if file == nil {
-			file = nothing
+	for i := range max(len(files), lookedAt) {
+		file := nothing
+		if i < len(files) && files[i] != nil {
+			file = files[i]
 		}
 		here := s.relation(file, w, now)
 		if bsn != 0 && file.member(bsn) < 0 {

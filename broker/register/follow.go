@@ -302,7 +302,7 @@ func (c change) follows(head journal.Head) error {
 }
 
 func (r *Register) env(s *state) env {
-	e := env{state: s, touch: r.cfg.Touch, verify: r.cfg.VerifyAgreement, signed: r.cfg.VerifyStep, indexed: r.state.index, now: r.cfg.Now()}
+	e := env{state: s, touch: r.cfg.Touch, verify: r.cfg.VerifyAgreement, signed: r.cfg.VerifyStep, view: r.state, now: r.cfg.Now()}
 	e.when = e.now.UTC().Truncate(time.Millisecond)
 	if e.signed == nil {
 		e.signed = func(string, []json.RawMessage, []byte, string) error {

@@ -15,15 +15,16 @@ import (
 // index finds what Facts looks for.
 type index struct {
 	subjects *subjectKeys
-	cases    map[subjectKey][]broker.CaseID // open cases of a person
-	given    map[pair][]string              // agreements that stand
+	first    map[subjectKey]uint32   // the slot of a person's open case (see state.files); no pointers, since there are millions
+	more     map[subjectKey][]uint32 // those of the few who are in more than one
+	given    map[pair][]string       // agreements that stand
 }
 
 // pair is a holder and who it agreed with.
 type pair struct{ holder, recipient broker.OIN }
 
 func newIndex(subjects *subjectKeys, persons int) *index {
-	return &index{subjects: subjects, cases: make(map[subjectKey][]broker.CaseID, persons), given: map[pair][]string{}}
+	return &index{subjects: subjects, first: make(map[subjectKey]uint32, persons), more: map[subjectKey][]uint32{}, given: map[pair][]string{}}
 }
 
 func (x *index) open(c *caseFile) {
@@ -37,10 +38,14 @@ func (x *index) open(c *caseFile) {
 	x.add(c, keys)
 }
 
-// add makes a case found by the keys of its members.
+// add makes a case, which has its slot, found by the keys of its members.
 func (x *index) add(c *caseFile, members []subjectKey) {
 	for _, k := range members {
-		x.cases[k] = append(x.cases[k], c.id)
+		if _, taken := x.first[k]; taken {
+			x.more[k] = append(x.more[k], c.slot)
+		} else {
+			x.first[k] = c.slot
+		}
 	}
 }
 
@@ -50,10 +55,28 @@ func (x *index) close(c *caseFile) {
 	}
 	for _, m := range c.members {
 		k := x.subjects.of(m.reveal())
-		if x.cases[k] = without(x.cases[k], c.id); len(x.cases[k]) == 0 {
-			delete(x.cases, k)
+		left := without(x.slots(k), c.slot)
+		delete(x.first, k)
+		delete(x.more, k)
+		if len(left) > 0 {
+			x.first[k] = left[0]
+		}
+		if len(left) > 1 {
+			x.more[k] = left[1:]
 		}
 	}
+}
+
+// slots gives where a person's open cases are, in the order in which they were opened. It looks in both maps always: see
+// lookedAt.
+func (x *index) slots(k subjectKey) []uint32 {
+	slot, there := x.first[k]
+	list := append(make([]uint32, 0, lookedAt), slot)
+	list = append(list, x.more[k]...)
+	if !there {
+		return nil
+	}
+	return list
 }
 
 func (x *index) agree(a Agreement) {

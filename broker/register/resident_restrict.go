@@ -108,8 +108,8 @@ func (e env) touchesOf(request string) []broker.Touch {
 // casesWith finds the open cases that a person is in.
 func (e env) casesWith(bsn broker.BSN) []*caseFile {
 	ids := map[broker.CaseID]bool{}
-	for _, id := range e.indexed.cases[e.indexed.subjects.of(bsn)] {
-		ids[id] = true
+	for _, f := range e.view.openCases(e.view.index.subjects.of(bsn)) {
+		ids[f.id] = true
 	}
 	if e.index == nil { // a state over the view: cases that were opened in it are in no index
 		for id := range e.cases.own {

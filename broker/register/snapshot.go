@@ -175,7 +175,7 @@ func (r *Register) copyView() (view, error) {
 	s := r.state
 	v := view{
 		snapshotHead: snapshotHead{V: snapshotVersion, Log: r.origin, Seq: r.head.ID.Seq, Hash: r.head.Hash, Policy: s.record(), Erased: s.erasures, Restores: s.restores,
-			Cases: len(s.files), Persons: len(s.index.cases)},
+			Cases: len(s.files), Persons: len(s.index.first)},
 		teams: make(map[Team]*team, len(s.teams.own)),
 		files: slices.Clone(s.files),
 	}

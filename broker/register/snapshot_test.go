@@ -97,11 +97,11 @@ func sameView(t interface{ Fatalf(string, ...any) }, a, b *Register) {
 func (r *Register) byPerson() map[broker.BSN][]broker.CaseID {
 	out := map[broker.BSN][]broker.CaseID{}
 	for _, b := range bsns {
-		if ids := r.state.index.cases[r.state.index.subjects.of(b)]; len(ids) > 0 {
+		if ids := r.OpenCasesOf(b); len(ids) > 0 {
 			out[b] = slices.Sorted(slices.Values(ids))
 		}
 	}
-	if len(out) != len(r.state.index.cases) {
+	if len(out) != len(r.state.index.first) {
 		out["others"] = nil
 	}
 	return out
