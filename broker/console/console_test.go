@@ -36,7 +36,7 @@ func TestRoles(t *testing.T) {
 		"GET /geschiedenis": all, "GET /": all, "GET /beleid": readers, "GET /beleid/bestand": readers, "GET /catalogus": all, "GET /afspraken": readers,
 	}
 	public := []string{"GET /assets/:version/:name", "GET /toegankelijkheid", "GET /aanmelden", "POST /aanmelden", "GET /aanmelden/oidc",
-		"GET /callback", "POST /afmelden", "POST /taal"}
+		"GET /callback", "POST /afmelden", "GET /afgemeld", "POST /taal"}
 	s := start(t, nil)
 	visitors := map[string]*visitor{"": s.visitor()}
 	for _, who := range all {

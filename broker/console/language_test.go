@@ -153,7 +153,7 @@ func TestPagesInBothLanguages(t *testing.T) {
 		"/ontwerpen/:id": {at, outdated}, "/ontwerpen/:id/bestand": {at + "/bestand?pad=" + wmo}, "/voorstel/:nummer": {"/voorstel/1"}, "/noodstop": {"/noodstop"}, "/logboek": {"/logboek"}, "/inzagen": {"/inzagen"}, "/integriteit": {"/integriteit"},
 		"": {"/bestaat-niet"},
 	}
-	files := []string{"/assets/:version/:name", "/aanmelden/oidc", "/callback", "/matrix/voortgang", "/matrix/bestand", "/ontwerpen/:id/woorden",
+	files := []string{"/assets/:version/:name", "/aanmelden/oidc", "/callback", "/afgemeld", "/matrix/voortgang", "/matrix/bestand", "/ontwerpen/:id/woorden",
 		"/ontwerpen/:id/voortgang", "/voorstel/:nummer/voortgang", "/waarom/:id", "/waarom/:id/voortgang", "/logboek/gevonden/:id",
 		"/logboek/gebeurtenis/:id", "/logboek/gebeurtenis/:id/bewijs", "/logboek/zaak/:id", "/inzagen/:id", "/inzagen/:id/voortgang", "/integriteit/voortgang"} // no pages, or below
 	for _, route := range console.Routes(t) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -59,6 +60,31 @@ func (p *provider) open(ctx context.Context) (*oauth2.Config, *oidc.IDTokenVerif
 	}
 	return &oauth2.Config{ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret, RedirectURL: p.redirect,
 		Endpoint: p.found.Endpoint(), Scopes: append([]string{oidc.ScopeOpenID}, p.scopes...)}, p.verifier, nil
+}
+
+// leave gives where people sign out at the provider and come back to the sign-in page (OpenID Connect RP-Initiated Logout
+// 1.0); "" where the provider has no such place. The ID token is not sent as a hint: it would stand in a URL, with all that it
+// says of a person.
+func (p *provider) leave(ctx context.Context) (string, error) {
+	cfg, _, err := p.open(ctx)
+	if err != nil {
+		return "", err
+	}
+	var offers struct {
+		End string `json:"end_session_endpoint"`
+	}
+	if err := p.found.Claims(&offers); err != nil {
+		return "", fmt.Errorf("read what the provider offers: %w", err)
+	}
+	u, err := url.Parse(offers.End)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return "", nil
+	}
+	q := u.Query()
+	q.Set("client_id", cfg.ClientID)
+	q.Set("post_logout_redirect_uri", strings.TrimSuffix(p.redirect, callbackPath)+"/aanmelden")
+	u.RawQuery = q.Encode()
+	return u.String(), nil
 }
 
 // goToProvider begins a sign-in: what comes back must fit what this session keeps.

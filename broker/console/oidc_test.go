@@ -7,11 +7,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +28,7 @@ type issuer struct {
 	nonce     string         // same
 	change    map[string]any // claims other than they should be
 	used      bool
+	end       string // where people sign out; "" nowhere
 }
 
 func newIssuer(t *testing.T) *issuer {
@@ -41,8 +44,12 @@ func newIssuer(t *testing.T) *issuer {
 		_ = json.NewEncoder(w).Encode(v)
 	}
 	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, map[string]any{"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token",
-			"jwks_uri": i.URL + "/keys", "id_token_signing_alg_values_supported": []string{"RS256"}})
+		offers := map[string]any{"issuer": i.URL, "authorization_endpoint": i.URL + "/authorize", "token_endpoint": i.URL + "/token",
+			"jwks_uri": i.URL + "/keys", "id_token_signing_alg_values_supported": []string{"RS256"}}
+		if i.end != "" {
+			offers["end_session_endpoint"] = i.end
+		}
+		answer(w, offers)
 	})
 	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]any{"keys": []any{map[string]any{"kty": "RSA", "kid": "k", "alg": "RS256", "use": "sig",
@@ -162,5 +169,48 @@ func TestOIDCRefused(t *testing.T) {
 	v.get("/callback?code=code&state=" + url.QueryEscape(q.Get("state")))
 	if resp, _ := v.get("/beleid"); resp.StatusCode == http.StatusOK {
 		t.Error("another verifier: signed in")
+	}
+}
+
+// TestSignOutAtProvider: who signs out is led to sign out at the provider too, without a word about them in the address; where
+// that can't be, they are told.
+func TestSignOutAtProvider(t *testing.T) {
+	for end, want := range map[string]string{
+		"https://idp.example/logout?realm=x": "https://idp.example/logout?client_id=schakel&post_logout_redirect_uri=%s%%2Faanmelden&realm=x",
+		"":                                   "", "javascript:alert(1)": "", "/logout": "",
+	} {
+		i := newIssuer(t)
+		i.end = end
+		s := i.site(t)
+		v := s.visitor()
+		v.get("/beleid")
+		q := i.leave(v)
+		v.get("/callback?code=code&state=" + url.QueryEscape(q.Get("state")))
+		if resp, _ := v.get("/afgemeld"); resp.Header.Get("Location") != "/" || resp.Header.Get("Refresh") != "" {
+			t.Errorf("%s: who is signed in goes to %v", end, resp.Header)
+		}
+		if resp, _ := v.send("/afmelden", nil); resp.Header.Get("Location") != "/afgemeld" {
+			t.Errorf("%s: signed out to %q", end, resp.Header.Get("Location"))
+		}
+		if want != "" {
+			want = fmt.Sprintf(want, url.QueryEscape(s.URL))
+		}
+		resp, body := v.get("/afgemeld")
+		if got := strings.TrimPrefix(resp.Header.Get("Refresh"), "0; url="); got != want {
+			t.Errorf("%s: goes on to %q, want %q", end, got, want)
+		}
+		if want == "" != strings.Contains(body, "misschien nog aangemeld") {
+			t.Errorf("%s: %s", end, body)
+		}
+		if resp, _ := v.get("/beleid"); resp.StatusCode == http.StatusOK {
+			t.Errorf("%s: signed in still", end)
+		}
+		i.Close()
+		if resp, body := s.visitor().get("/afgemeld"); want == "" && resp.StatusCode != http.StatusOK {
+			t.Errorf("%s, away: %d %s", end, resp.StatusCode, body)
+		}
+	}
+	if resp, _ := start(t, nil).visitor().get("/afgemeld"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("without a provider: %d", resp.StatusCode)
 	}
 }

@@ -138,6 +138,7 @@ func (k *Residents) table() []route {
 		{get, "/aanmelden/oidc", nil, k.goToProvider},
 		{get, "/callback", nil, k.comeFromProvider},
 		{post, "/afmelden", nil, k.signOut},
+		{get, "/afgemeld", nil, k.serveSignedOut},
 		{post, "/taal", nil, k.chooseLanguage},
 
 		{get, "/", residents, k.serveStart},

@@ -386,6 +386,15 @@ func TestResidentOIDC(t *testing.T) {
 		if resp, _ := v.get("/callback?code=code&state=" + url.QueryEscape(q.Get("state"))); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: a second time: %d", name, resp.StatusCode)
 		}
+		if !tt.in {
+			continue
+		}
+		if resp, _ := v.send("/afmelden", nil); resp.Header.Get("Location") != "/afgemeld" {
+			t.Errorf("%s: signed out to %q", name, resp.Header.Get("Location"))
+		}
+		if resp, body := v.get("/afgemeld"); resp.StatusCode != http.StatusOK || !strings.Contains(body, "Bij DigiD bent u misschien nog ingelogd") {
+			t.Errorf("%s: signed out: %d %s", name, resp.StatusCode, body)
+		}
 	}
 	if resp, _ := s.visitor().send("/aanmelden", url.Values{"persoon": {"0"}}); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("chosen without a password: %d", resp.StatusCode)
@@ -557,7 +566,7 @@ func TestResidentPagesInBothLanguages(t *testing.T) {
 		}
 	}
 	pages := []string{"/", "/aanmelden", "/toegankelijkheid", "/overzicht", "/verzoek", "/verzoeken"}
-	for _, path := range append(pages, "/assets/:version/:name", "/aanmelden/oidc", "/callback", "/overzicht/gegevens", "/overzicht/bewijs") {
+	for _, path := range append(pages, "/assets/:version/:name", "/aanmelden/oidc", "/callback", "/afgemeld", "/overzicht/gegevens", "/overzicht/bewijs") {
 		routes = slices.DeleteFunc(routes, func(r string) bool { return r == path })
 	}
 	if len(routes) > 0 {

@@ -28,6 +28,7 @@ func (k *Console) table() []route {
 		{get, "/aanmelden/oidc", nil, k.goToProvider},
 		{get, "/callback", nil, k.comeFromProvider},
 		{post, "/afmelden", nil, k.signOut},
+		{get, "/afgemeld", nil, k.serveSignedOut},
 		{post, "/taal", nil, k.chooseLanguage},
 
 		{get, "/", everybody(), k.serveOverview},

@@ -116,8 +116,32 @@ func (s *site) signOut(c *call) error {
 		return err
 	}
 	c.session.Put(c.r.Context(), sessionLang, lang)
-	c.redirect("/aanmelden")
+	if s.provider == nil {
+		c.redirect("/aanmelden")
+	} else {
+		c.redirect("/afgemeld")
+	}
 	return nil
+}
+
+// serveSignedOut sends who signed out here on to the provider, where they are signed in still: whoever uses the computer next
+// would need no password. It is a page that goes on by itself, since a form may lead to this site only.
+func (s *site) serveSignedOut(c *call) error {
+	switch {
+	case c.person != nil:
+		c.redirect("/")
+		return nil
+	case s.provider == nil:
+		return errNotFound
+	}
+	to, err := s.provider.leave(c.r.Context())
+	if err != nil { // they are signed out here, and are told that it may be here alone
+		s.log.Error("sign out at the identity provider", "failed", cause(err))
+	}
+	if to != "" {
+		c.w.Header().Set("Refresh", "0; url="+to)
+	}
+	return c.render(http.StatusOK, "signedout", c.say("U bent afgemeld", "You are signed out"), struct{ To string }{to})
 }
 
 func (s *site) chooseLanguage(c *call) error {

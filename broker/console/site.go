@@ -45,13 +45,15 @@ func newSite(cookie, publicURL string, log *slog.Logger, now func() time.Time) (
 	return &site{host: u.Host, sessions: newSessions(cookie, u.Scheme == "https"), log: log, now: now}, nil
 }
 
+const callbackPath = "/callback"
+
 // callback is where a provider sends people back to.
 func callback(publicURL string) string {
 	u, err := url.Parse(publicURL)
 	if err != nil {
 		return "" // newSite refused it
 	}
-	return u.Scheme + "://" + u.Host + "/callback"
+	return u.Scheme + "://" + u.Host + callbackPath
 }
 
 func (s *site) ready() { s.handler = s.guard(s.sessions.LoadAndSave(s.router())) }
