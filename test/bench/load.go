@@ -55,32 +55,55 @@ func request(method, target string, header map[string]string, body []byte) []byt
 	return append(append(b, "\r\n"...), body...)
 }
 
-// load sends requests over so many connections for a time: each as soon as the one before was answered, or, with a rate
-// a second, when it is due, counting from then. It ends before that time after so many requests, if most is not 0.
+// load sends requests over so many connections for a time, see pace, and ends before that time after so many requests, if
+// most is not 0.
 func (t *target) load(connections int, length time.Duration, rate float64, most int) (window, error) {
 	before, err := t.usage()
 	if err != nil {
 		return window{}, err
 	}
+	turn := pace(length, rate, most)
+	w, err := crowd(connections, func(n int) (window, error) { return t.client(t.addr[n%len(t.addr)], turn) })
+	after, err2 := t.usage()
+	if err := errors.Join(err, err2); err != nil {
+		return window{}, fmt.Errorf("load %s: %w", t.name, err)
+	}
+	w.cpu = map[string]time.Duration{}
+	for name, used := range after.cpu {
+		w.cpu[name] = used - before.cpu[name]
+	}
+	w.counts = counts{after.counts.Mallocs - before.counts.Mallocs, after.counts.Hits - before.counts.Hits, after.counts.Misses - before.counts.Misses}
+	return w, nil
+}
+
+// pace gives clients their turns for a time: at once, or, with a rate a second, when the next is due. What is late counts
+// from when it was due.
+func pace(length time.Duration, rate float64, most int) (turn func() (time.Time, bool)) {
+	var sent atomic.Int64
+	began := time.Now()
+	until := began.Add(length)
+	return func() (time.Time, bool) {
+		n, at := sent.Add(1), time.Now()
+		if rate > 0 {
+			at = began.Add(time.Duration(float64(n) / rate * float64(time.Second)))
+			time.Sleep(time.Until(at))
+		}
+		return at, at.Before(until) && (most == 0 || int(n) <= most)
+	}
+}
+
+// crowd runs so many clients and puts what they saw in one window.
+func crowd(clients int, client func(n int) (window, error)) (window, error) {
 	var (
 		wait  sync.WaitGroup
 		mu    sync.Mutex
-		w     = window{cpu: map[string]time.Duration{}}
+		w     window
 		errs  []error
-		sent  atomic.Int64
 		began = time.Now()
-		until = began.Add(length)
 	)
-	for n := range connections {
+	for n := range clients {
 		wait.Go(func() {
-			one, err := t.client(t.addr[n%len(t.addr)], func() (time.Time, bool) {
-				n, at := sent.Add(1), time.Now()
-				if rate > 0 {
-					at = began.Add(time.Duration(float64(n) / rate * float64(time.Second)))
-					time.Sleep(time.Until(at))
-				}
-				return at, at.Before(until) && (most == 0 || int(n) <= most)
-			})
+			one, err := client(n)
 			mu.Lock()
 			defer mu.Unlock()
 			w.latencies = append(w.latencies, one.latencies...)
@@ -91,16 +114,8 @@ func (t *target) load(connections int, length time.Duration, rate float64, most 
 	}
 	wait.Wait()
 	w.took = time.Since(began)
-	after, err := t.usage()
-	if err := errors.Join(append(errs, err)...); err != nil {
-		return window{}, fmt.Errorf("load %s: %w", t.name, err)
-	}
-	for name, used := range after.cpu {
-		w.cpu[name] = used - before.cpu[name]
-	}
-	w.counts = counts{after.counts.Mallocs - before.counts.Mallocs, after.counts.Hits - before.counts.Hits, after.counts.Misses - before.counts.Misses}
 	slices.Sort(w.latencies)
-	return w, nil
+	return w, errors.Join(errs...)
 }
 
 // client is one connection.

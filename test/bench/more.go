@@ -11,54 +11,79 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// half is what a request takes where the broker is given half of what it can do, beside one durable write.
+// half is what a request takes where the broker is given half of what it can do, beside durable writes.
 type half struct {
-	Rate             float64 `json:"rps"`
-	P50              float64 `json:"p50_ms"`
-	P99              float64 `json:"p99_ms"`
-	XaddP50, XaddP99 float64
+	Rate   float64 `json:"rps"`
+	Broker delay   `json:"broker"`
+	Lone   delay   `json:"lone_xadd"` // by a lone client, while nothing else goes on
+	Xadd   delay   `json:"xadd"`      // as many a second, over as many connections, as the broker was sent requests
 }
 
-// half measures in turns: a lone client that adds entries of an event's size, and the broker at half its rate.
+// delay is how long one thing took.
+type delay struct {
+	P50 float64 `json:"p50_ms"`
+	P99 float64 `json:"p99_ms"`
+}
+
+// half measures in turns: a lone client that adds entries of an event's size, as many clients as the broker has that add
+// as many entries a second, and the broker at half its rate.
 func (b *bench) half(ctx context.Context, f *figures) error {
 	i := slices.IndexFunc(b.targets, func(t *target) bool { return t.name == kindBroker })
 	t := b.targets[i]
 	rate := f.column(kindBroker).RPS / 2
-	var p50, p99, x50, x99 []float64
+	var lone, paced, broker []window
 	for range b.o.rounds {
-		lone, err := xadd(ctx, b.redisAddr, b.o.window)
+		if err := t.render(); err != nil {
+			return err
+		}
+		one, err := xadd(ctx, b.redisAddr, 1, b.o.window, 0)
 		if err != nil {
 			return err
 		}
-		if err := t.render(); err != nil {
+		many, err := xadd(ctx, b.redisAddr, b.o.connections, b.o.window, rate)
+		if err != nil {
 			return err
 		}
 		w, err := t.load(b.o.connections, b.o.window, rate, 0)
 		if err != nil {
 			return err
 		}
-		p50, p99 = append(p50, ms(w.percentile(.5))), append(p99, ms(w.percentile(.99)))
-		x50, x99 = append(x50, ms(lone.percentile(.5))), append(x99, ms(lone.percentile(.99)))
-		progress("half load: p99 %.2f ms; one durable XADD: p99 %.2f ms", p99[len(p99)-1], x99[len(x99)-1])
+		lone, paced, broker = append(lone, one), append(paced, many), append(broker, w)
+		progress("half load: p99 %.2f ms; as many durable XADDs: p99 %.2f ms; one by itself: p99 %.2f ms",
+			ms(w.percentile(.99)), ms(many.percentile(.99)), ms(one.percentile(.99)))
 	}
-	f.Half = &half{rate, median(p50), median(p99), median(x50), median(x99)}
+	f.Half = &half{rate, delayOf(broker), delayOf(lone), delayOf(paced)}
 	return nil
 }
 
-func xadd(ctx context.Context, addr string, length time.Duration) (window, error) {
-	c := redis.NewClient(&redis.Options{Addr: addr, PoolSize: 1})
+func delayOf(windows []window) delay {
+	var p50, p99 []float64
+	for _, w := range windows {
+		p50, p99 = append(p50, ms(w.percentile(.5))), append(p99, ms(w.percentile(.99)))
+	}
+	return delay{median(p50), median(p99)}
+}
+
+// xadd adds entries from so many clients: each as soon as its last one is durable, or, with a rate a second, when it is
+// due.
+func xadd(ctx context.Context, addr string, clients int, length time.Duration, rate float64) (window, error) {
+	c := redis.NewClient(&redis.Options{Addr: addr, PoolSize: clients})
 	defer func() { _ = c.Close() }()
 	value := strings.Repeat("x", 2500)
-	var w window
-	for began := time.Now(); time.Since(began) < length; {
-		at := time.Now()
-		if err := c.XAdd(ctx, &redis.XAddArgs{Stream: "lone", Values: []any{"event", value}}).Err(); err != nil {
-			return w, err
+	turn := pace(length, rate, 0)
+	return crowd(clients, func(int) (window, error) {
+		var w window
+		for {
+			at, ok := turn()
+			if !ok {
+				return w, nil
+			}
+			if err := c.XAdd(ctx, &redis.XAddArgs{Stream: "lone", Values: []any{"event", value}}).Err(); err != nil {
+				return w, err
+			}
+			w.latencies = append(w.latencies, time.Since(at))
 		}
-		w.latencies = append(w.latencies, time.Since(at))
-	}
-	slices.Sort(w.latencies)
-	return w, nil
+	})
 }
 
 // size is the broker over a register of so many households.

@@ -121,7 +121,6 @@ func startRedis(dir string) (*process, string, error) {
 	}
 	p, err := command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "yes",
 		"--appendfsync", "always", "--no-appendfsync-on-rewrite", "no", "--maxmemory-policy", "noeviction",
-		"--auto-aof-rewrite-percentage", "0",
 		"--auto-aof-rewrite-percentage", "0", "--daemonize", "no", "--logfile", filepath.Join(dir, "redis.log"))
 	if err != nil {
 		return nil, "", fmt.Errorf("start redis-server: %w; install it (test/run does)", err)
