@@ -68,7 +68,7 @@ func (s *server) keepArchive() {
 	c := s.cfg.archive
 	log, _ := s.desk.register.Log()
 	move := archive.Config{
-		Dir: c.Folder, Log: log, Store: s.cfg.store, Old: olderThan(c.Older), Due: olderThan(patient(c.Older)), Wait: time.Minute,
+		Log: log, Store: s.cfg.store, Old: olderThan(c.Older), Due: olderThan(patient(c.Older)), Wait: time.Minute,
 		Merkle: func() (*checkpoint.Log, error) {
 			k, err := checkpoint.NewKeys(s.desk.originOf(s.cfg.sealing.origin), s.cfg.ring.CheckpointKeys(), s.cfg.sealing.witnessKeys, s.cfg.sealing.quorum)
 			return checkpoint.OpenLog(s.cfg.sealing.dir, k), err
@@ -125,7 +125,7 @@ they were read back. A writer's last 256 events always stay. A server does it ev
 			defer func() { _ = store.Close() }()
 			var moved archive.Moved
 			if now {
-				cfg := archive.Config{Dir: w.archiveFolder(), Store: store, Old: olderThan(older), Wait: 15 * time.Second}
+				cfg := archive.Config{Store: store, Old: olderThan(older), Wait: 15 * time.Second}
 				if cfg.Merkle, err = w.cosigned(c.Context(), store, m); err != nil {
 					return err
 				}
@@ -141,7 +141,7 @@ they were read back. A writer's last 256 events always stay. A server does it ev
 					return err
 				}
 			}
-			held, err := w.held(c.Context(), store)
+			held, err := held(c.Context(), store)
 			if err != nil {
 				return err
 			}
@@ -195,9 +195,9 @@ type heldStream struct {
 	Trimmed  string `json:"trimmed,omitempty"`  // the last event that was dropped from the journal
 }
 
-func (w *where) held(ctx context.Context, store journal.Store) (heldJSON, error) {
-	out := heldJSON{Folder: w.archiveFolder(), Streams: []heldStream{}}
-	segments, upTo, err := archive.OpenFolder(out.Folder).Holds()
+func held(ctx context.Context, store *archive.Store) (heldJSON, error) {
+	out := heldJSON{Folder: store.Folder().Dir(), Streams: []heldStream{}}
+	segments, upTo, err := store.Folder().Holds()
 	if err != nil {
 		return out, err
 	}
@@ -249,8 +249,9 @@ func orNothing(id string) string {
 	return id
 }
 
-// checkArchive holds the archive against the Merkle log once that was read, and gives its faults to what verifies the log.
-func checkArchive(store *archive.Store, sealed *checkpointJSON, found *archive.Checked) func(context.Context) ([]audit.Fault, error) {
+// checkArchive holds the archive against the Merkle log once that was read, and gives its faults to what verifies the log. Dropped
+// was read before the Merkle log.
+func checkArchive(store *archive.Store, dropped archive.Dropped, sealed *checkpointJSON, found *archive.Checked) func(context.Context) ([]audit.Fault, error) {
 	return func(ctx context.Context) ([]audit.Fault, error) {
 		log, err := logOf(ctx, store)
 		if err != nil { // verification names a genesis that is damaged or missing
@@ -260,7 +261,7 @@ func checkArchive(store *archive.Store, sealed *checkpointJSON, found *archive.C
 		if sealed != nil {
 			manifests = sealed.archived
 		}
-		if *found, err = archive.Check(ctx, store, log, manifests); err != nil {
+		if *found, err = archive.Check(ctx, store, log, dropped, manifests); err != nil {
 			return nil, err
 		}
 		var faults []audit.Fault

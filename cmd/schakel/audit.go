@@ -91,6 +91,10 @@ copied folder is verified the same way. Exit code 1 on any fault.`,
 			defer func() { _ = store.Close() }()
 			loose := store.Loose() // what can't be read is named
 			cfg := audit.VerifyConfig{Store: loose}
+			dropped, err := archive.DroppedFrom(c.Context(), loose)
+			if err != nil {
+				return err
+			}
 			var sealed *checkpointJSON
 			var archived archive.Checked
 			ring, err := w.openRing()
@@ -105,7 +109,7 @@ copied folder is verified the same way. Exit code 1 on any fault.`,
 					return err
 				}
 			}
-			cfg.Archive = checkArchive(loose, sealed, &archived)
+			cfg.Archive = checkArchive(loose, dropped, sealed, &archived)
 			if !asJSON {
 				cfg.Progress = func(s journal.Stream, n uint64) { _, _ = fmt.Fprintf(c.ErrOrStderr(), "\r%s: %d", s, n) }
 			}

@@ -35,10 +35,11 @@ func (d *desk) indexOf(merkle string) index.Config {
 // streams is what this server seals: the journal, the indexes and the segments of the archive.
 func (s *server) streams() checkpoint.Streams {
 	streams := index.Streams{Streams: s.cfg.store, Dir: s.desk.indexOf(s.cfg.sealing.dir).Dir}
-	if s.cfg.archive.Folder == "" {
+	folder := s.cfg.store.Folder()
+	if folder.Dir() == "" {
 		return streams
 	}
-	return archive.Streams{Streams: streams, Folder: archive.OpenFolder(s.cfg.archive.Folder)}
+	return archive.Streams{Streams: streams, Folder: folder}
 }
 
 // keepIndex makes an index each day.
@@ -46,14 +47,6 @@ func (s *server) keepIndex() {
 	index.Keep(s.background, s.desk.indexOf(s.cfg.sealing.dir), func(err error) {
 		s.cfg.log.Error("no index of data subjects for now; tried again", "error", err)
 	})
-}
-
-// merkleFolder is where the Merkle log is.
-func (w *where) merkleFolder(m merkle) string {
-	if m.folder != "" {
-		return m.folder
-	}
-	return filepath.Join(w.data, checkpointsFolder)
 }
 
 func newAuditIndex(w *where) *cobra.Command {
@@ -76,7 +69,11 @@ is sealed with the next checkpoint.`,
 				return err
 			}
 			defer func() { _ = d.store.Close() }()
-			made, err := index.Build(c.Context(), d.indexOf(w.merkleFolder(m)))
+			cfg, err := d.indexBeside(c.Context(), w, m)
+			if err != nil {
+				return err
+			}
+			made, err := index.Build(c.Context(), cfg)
 			if err != nil {
 				return err
 			}
@@ -108,7 +105,11 @@ func newIndexVerify(w *where) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := index.Check(c.Context(), d.indexOf(w.merkleFolder(m)), sealed)
+			cfg, err := d.indexBeside(c.Context(), w, m)
+			if err != nil {
+				return err
+			}
+			n, err := index.Check(c.Context(), cfg, sealed)
 			if err != nil {
 				return err
 			}
@@ -127,6 +128,19 @@ func (d *desk) merkleLog(ctx context.Context, w *where, m merkle) (*checkpoint.L
 		return nil, err
 	}
 	return w.merkleLog(m.folder, k)
+}
+
+// indexBeside is indexOf for the Merkle log that a command means.
+func (d *desk) indexBeside(ctx context.Context, w *where, m merkle) (index.Config, error) {
+	k, err := m.keys(ctx, d.store, d.ring)
+	if err != nil {
+		return index.Config{}, err
+	}
+	folder := w.merkleFolder(m.folder, k.Origin())
+	if folder == "" {
+		return index.Config{}, errNoMerkle()
+	}
+	return d.indexOf(folder), nil
 }
 
 // sealedIndexes gives the hashes of the manifests that the Merkle log has.
@@ -166,7 +180,10 @@ func newIndexNotNamed(w *where) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				n, err = index.NotNamed(c.Context(), d.indexOf(w.merkleFolder(m)).Dir, seq, d.vault)
+				cfg, err := d.indexBeside(c.Context(), w, m)
+				if err == nil {
+					n, err = index.NotNamed(c.Context(), cfg.Dir, seq, d.vault)
+				}
 				return err
 			})
 			if err != nil {
@@ -306,7 +323,7 @@ func (w *where) proveComplete(ctx context.Context, d *desk, m merkle, bsn broker
 	if err != nil {
 		return index.Verified{}, err
 	}
-	file, got, err := d.proofFile(ctx, log, w.merkleFolder(m), k, bsn, mentions)
+	file, got, err := d.proofFile(ctx, log, w.merkleFolder(m.folder, k.Origin()), k, bsn, mentions)
 	if err != nil {
 		return index.Verified{}, err
 	}

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +13,7 @@ import (
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
 	"github.com/schakel/schakel/broker/audit/archive"
+	"github.com/schakel/schakel/broker/audit/backup"
 	"github.com/schakel/schakel/broker/audit/checkpoint"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/keys"
@@ -55,12 +54,13 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 	if m.folder == "" && w.data == "" {
 		return none(errors.New("the Merkle log is in another place; name its folder with --checkpoints"))
 	}
-	if _, err := os.Stat(cmp.Or(m.folder, filepath.Join(w.data, checkpointsFolder))); errors.Is(err, fs.ErrNotExist) {
-		return none(fmt.Errorf("there is no folder %s", cmp.Or(m.folder, filepath.Join(w.data, checkpointsFolder))))
-	}
 	k, err := m.keys(c.Context(), store, ring)
 	if err != nil {
 		return none(err)
+	}
+	folder := w.merkleFolder(m.folder, k.Origin())
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		return none(fmt.Errorf("there is no folder %s", folder))
 	}
 	log, err := w.merkleLog(m.folder, k)
 	if err != nil {
@@ -100,10 +100,15 @@ func (w *where) sealed(c *cobra.Command, cfg *audit.VerifyConfig, m *merkle, rin
 	return out, nil
 }
 
-// remembered gives the last checkpoint that the journal knows of; nil for none.
+// remembered gives the last checkpoint that the journal knows of; nil for none, and where the Merkle log is one of before the log
+// was put back.
 func (m *merkle) remembered(ctx context.Context, store journal.Store, ring *keys.Ring) (*checkpoint.Checkpoint, error) {
 	seal, err := readSeal(ctx, store)
 	if err != nil || len(seal.Checkpoint) == 0 {
+		return nil, err
+	}
+	restored, err := backup.Name(ctx, store)
+	if err != nil || (m.origin != "" && restoredIn(m.origin) != restored) {
 		return nil, err
 	}
 	unwitnessed := merkle{origin: m.origin} // it is kept as it was before witnesses saw it

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/backup"
 	"github.com/schakel/schakel/broker/audit/checkpoint"
 	"github.com/schakel/schakel/broker/journal"
 )
@@ -108,16 +110,33 @@ func (c *checkpointsConfig) sealing(ctx context.Context) (*sealing, error) {
 // originOf names a log in its checkpoints.
 func (d *desk) originOf(configured string) string {
 	log, _ := d.register.Log()
-	return originAfter(cmp.Or(configured, "schakel/"+log), d.restores)
+	return originAfter(cmp.Or(configured, "schakel/"+log), d.restored)
 }
 
-// originAfter names a log in its checkpoints after it was put back from a backup so many times. What was published before under
+// originAfter names a log in its checkpoints after it was put back from a backup (backup.Name). What was published before under
 // the name without it must never be contradicted under the same name.
-func originAfter(origin string, restores int) string {
-	if restores == 0 {
+func originAfter(origin, restored string) string {
+	if restored == "" {
 		return origin
 	}
-	return fmt.Sprintf("%s/restored-%d", origin, restores)
+	return origin + "/" + restored
+}
+
+// restoredIn gives what originAfter added to a name.
+func restoredIn(origin string) string {
+	if last := path.Base(origin); backup.IsName(last) {
+		return last
+	}
+	return ""
+}
+
+// folderAfter is where the Merkle log is, and the archive, after the log was put back: in a folder of its own inside the one that
+// is configured. What there was before stays where it is.
+func folderAfter(folder, restored string) string {
+	if folder == "" || filepath.Base(folder) == restored {
+		return folder
+	}
+	return filepath.Join(folder, restored)
 }
 
 // rememberedSeal is what the journal remembers of the last checkpoint.
@@ -225,7 +244,7 @@ func (s *server) seal() error {
 		defer func() { _ = site.Close() }()
 	}
 	running.Go(s.keepIndex)
-	if s.cfg.archive.Folder != "" {
+	if s.cfg.store.Folder().Dir() != "" {
 		running.Go(s.keepArchive)
 	}
 	c.Run(s.background)
@@ -315,13 +334,23 @@ func (s *server) covered() error {
 		fmt.Errorf("events since %s wait for a checkpoint; is the checkpointer running, and do its witnesses cosign?", since.UTC().Format(time.RFC3339)))
 }
 
+// merkleFolder is where the Merkle log is that goes by a name: in the folder that is given, or in the data folder; "" where
+// there is neither.
+func (w *where) merkleFolder(folder, origin string) string {
+	if folder == "" && w.data != "" {
+		folder = filepath.Join(w.data, checkpointsFolder)
+	}
+	return folderAfter(folder, restoredIn(origin))
+}
+
+func errNoMerkle() error {
+	return &exitError{exitUsage, errors.New("where is the Merkle log? Name its folder with --checkpoints, or the data folder with --data")}
+}
+
 // merkleLog opens the Merkle log of a data folder, or of another folder that is named.
 func (w *where) merkleLog(folder string, k checkpoint.Keys) (*checkpoint.Log, error) {
-	if folder == "" {
-		if w.data == "" {
-			return nil, &exitError{exitUsage, errors.New("where is the Merkle log? Name its folder with --checkpoints, or the data folder with --data")}
-		}
-		folder = filepath.Join(w.data, checkpointsFolder)
+	if folder = w.merkleFolder(folder, k.Origin()); folder == "" {
+		return nil, errNoMerkle()
 	}
 	if _, err := os.Stat(folder); err != nil {
 		return nil, fmt.Errorf("there is no Merkle log in %s; name its folder with --checkpoints", folder)

@@ -124,6 +124,10 @@ func (d *auditDesk) Verify(ctx context.Context) (console.Verification, error) {
 	if err := (&where{data: d.dir}).anchors(&cfg, d.ring, nil); err != nil {
 		return v, err
 	}
+	dropped, err := archive.DroppedFrom(ctx, loose)
+	if err != nil {
+		return v, err
+	}
 	var sealed *checkpointJSON
 	if log, _, err := d.merkleLog(); err == nil {
 		last, err := log.Latest(ctx)
@@ -134,7 +138,7 @@ func (d *auditDesk) Verify(ctx context.Context) (console.Verification, error) {
 		v.Checkpoint = last.Size
 	}
 	var archived archive.Checked
-	cfg.Archive = checkArchive(loose, sealed, &archived)
+	cfg.Archive = checkArchive(loose, dropped, sealed, &archived)
 	r, err := audit.Verify(ctx, cfg)
 	if err != nil {
 		return v, err

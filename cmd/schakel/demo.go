@@ -19,7 +19,6 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
-	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/bolt"
 	"github.com/schakel/schakel/broker/journal/socket"
@@ -193,7 +192,11 @@ func (d *demo) start(ctx context.Context, store journal.Store, listener net.List
 	limits.defaults()
 	moved := archiveConfig{Folder: filepath.Join(d.data, archiveFolder)}
 	moved.defaults()
-	s, err := newServer(ctx, serverConfig{store: archive.NewStore(store, archive.OpenFolder(moved.Folder)), archive: moved, ring: ring, sources: sources, dir: d.data, writer: demoWriterName,
+	whole, err := overArchive(ctx, store, moved.Folder)
+	if err != nil {
+		return nil, demoInfo{}, errors.Join(err, sealing.listener.Close())
+	}
+	s, err := newServer(ctx, serverConfig{store: whole, archive: moved, ring: ring, sources: sources, dir: d.data, writer: demoWriterName,
 		listener: listener, console: site, residents: residents, sealing: sealing, limits: limits, log: log})
 	if err != nil {
 		return nil, demoInfo{}, errors.Join(err, sealing.listener.Close())

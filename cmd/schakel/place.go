@@ -96,7 +96,17 @@ func (w *where) openStore(ctx context.Context, readOnly bool) (*archive.Store, e
 	if err != nil {
 		return nil, err
 	}
-	return archive.NewStore(store, archive.OpenFolder(w.archiveFolder())), nil
+	whole, err := overArchive(ctx, store, w.archiveFolder())
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return whole, nil
+}
+
+// overArchive reads a journal and the archive in a folder as one.
+func overArchive(ctx context.Context, store journal.Store, folder string) (*archive.Store, error) {
+	restored, err := backup.Name(ctx, store)
+	return archive.NewStore(store, archive.OpenFolder(folderAfter(folder, restored))), err
 }
 
 // openJournal opens the journal alone.
@@ -184,7 +194,7 @@ type desk struct {
 	register *register.Register
 	decider  *decide.Decider
 	catalog  atomic.Pointer[broker.Catalog] // of the revision in force; before there is one, of the shipped policy
-	restores int                            // how often this log was put back from a backup
+	restored string                         // its name since it was put back from a backup last; "" where it never was
 	unready  error                          // why the revision in force could not be loaded when it was opened
 	explorer *workbench.Explorer
 	proved   sync.Map // drafts that verifyProposal found true
@@ -212,7 +222,7 @@ func (w *where) openDesk(ctx context.Context, readOnly bool) (*desk, error) {
 func newDesk(ctx context.Context, store journal.Store, ring *keys.Ring) (*desk, error) {
 	d := &desk{store: store, ring: ring, vault: keys.NewVault(store, ring), decider: decide.New(decide.Config{}), explorer: workbench.NewExplorer()}
 	var err error
-	if d.restores, err = backup.Times(ctx, store); err != nil {
+	if d.restored, err = backup.Name(ctx, store); err != nil {
 		return nil, err
 	}
 	d.register, err = register.Open(ctx, register.Config{

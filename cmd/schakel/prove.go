@@ -42,11 +42,11 @@ func (m *merkle) keys(ctx context.Context, store journal.Store, ring *keys.Ring)
 		if err != nil {
 			return checkpoint.Keys{}, err
 		}
-		times, err := backup.Times(ctx, store)
+		restored, err := backup.Name(ctx, store)
 		if err != nil {
 			return checkpoint.Keys{}, err
 		}
-		origin = originAfter("schakel/"+log, times)
+		origin = originAfter("schakel/"+log, restored)
 	}
 	return checkpoint.NewKeys(origin, ring.CheckpointKeys(), m.witnesses, m.quorum)
 }

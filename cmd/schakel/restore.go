@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +14,9 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/audit/backup"
+	"github.com/schakel/schakel/broker/audit/checkpoint"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/bolt"
 	"github.com/schakel/schakel/broker/journal/socket"
@@ -35,6 +38,11 @@ type restoredJSON struct {
 	Missing []audit.Fault  `json:"missing"` // what heads, receipts and the Merkle log of before vouch for, and the backup lacks
 	More    int            `json:"more"`    // beyond those listed
 	Held    map[string]int `json:"held"`    // how many of each do match
+
+	Before   []string          `json:"before"`          // folders of before, which stay as they are
+	Archived map[string]string `json:"archived"`        // of each stream of which the archive of before has events that the log lacks now, the last
+	Origin   string            `json:"origin"`          // the log's name in its checkpoints from now on
+	Verifier []string          `json:"newVerifierKeys"` // what witnesses must be given
 }
 
 func newRestore() *cobra.Command {
@@ -48,9 +56,12 @@ copy in place first (keys.jwe in the data folder, or --keys), never an older one
 
 What was recorded after the backup is lost, and must not be passed over in silence: give the signed heads (--heads, a copy of
 heads/ of each gateway), kept answers (--receipt) and the Merkle log (--checkpoints) of before, and what they vouch for and the
-backup lacks is named. That the log was put back is recorded in it. Heads that are given are put in the data folder, so that the
-next start of each gateway names in its start event what it lost. The Merkle log of before ends here: keep its folder, for it
-shows what there was, and move it away, as the archive, whose events are in the journal again; the log goes on under another name in its checkpoints, which witnesses must be told.
+backup lacks is named; what of these is in the data folder is found there. That the log was put back is recorded in it. Heads that
+are given are put in the data folder, so that the next start of each gateway names in its start event what it lost.
+
+The Merkle log and the archive of before end here and stay where they are, untouched: they show what there was. The events that
+the archive has are in the backup, and in the journal again. The log goes on under another name in its checkpoints, and inside the
+same folders in a folder of that name; a server that starts knows both. Witnesses must be given its new verifier key.
 
 Interrupted, it goes on when the same command is given again; until it is done nothing serves from that journal.`,
 		Args: cobra.ExactArgs(1),
@@ -61,7 +72,7 @@ Interrupted, it goes on when the same command is given again; until it is done n
 	f.StringVar(&q.heads, "heads", "", "folder with copies of the signed heads of before (heads/ of each gateway)")
 	f.StringArrayVar(&q.receipts, "receipt", nil, "a kept answer (ask --save) or a folder of them")
 	f.StringVar(&q.checkpoints, "checkpoints", "", "folder of the Merkle log of before")
-	f.StringVar(&q.origin, "origin", "", "its name in its checkpoints; default schakel/ and the log's id")
+	f.StringVar(&q.origin, "origin", "", "its name in its checkpoints as checkpoints.origin configures it; default schakel/ and the log's id")
 	jsonFlag(c, &q.json)
 	return c
 }
@@ -85,12 +96,15 @@ func (w *where) restore(c *cobra.Command, dir string, q restoreRequest) error {
 	}
 	dead := func(wrapped []byte) bool { _, err := ring.Unwrap(wrapped); return errors.Is(err, keys.ErrDestroyed) }
 	done, err := backup.Restore(ctx, backup.RestoreConfig{Dir: dir, Store: store, Dead: dead, Progress: progressOn(c, q.json)})
-	said := restoredJSON{Restored: done, Backup: digest, Missing: []audit.Fault{}, Held: map[string]int{}}
-	if err == nil {
-		err = w.placeHeads(dir, q.heads)
-	}
-	if err == nil {
-		err = w.missing(c, q, store, ring, &said)
+	said := restoredJSON{Restored: done, Backup: digest, Missing: []audit.Fault{}, Held: map[string]int{}, Before: []string{}, Archived: map[string]string{}}
+	for _, step := range []func() error{
+		func() error { return w.placeHeads(dir, q.heads) },
+		func() error { return w.missing(c, q, store, ring, &said) },
+		func() error { return w.stays(ctx, q, store, ring, &said) },
+	} {
+		if err == nil {
+			err = step()
+		}
 	}
 	if err := errors.Join(err, store.Close()); err != nil {
 		return err
@@ -111,7 +125,7 @@ func (w *where) restore(c *cobra.Command, dir string, q restoreRequest) error {
 	if q.json {
 		return printJSON(c.OutOrStdout(), said)
 	}
-	_, err = fmt.Fprint(c.OutOrStdout(), said.text(q))
+	_, err = fmt.Fprint(c.OutOrStdout(), said.text())
 	return err
 }
 
@@ -190,18 +204,16 @@ func (w *where) missing(c *cobra.Command, q restoreRequest, store journal.Store,
 		}
 		cfg.Heads, cfg.VerifyHead = heads, verifyHeadBy(ring)
 	}
-	if q.checkpoints != "" {
-		before := merkle{folder: q.checkpoints, origin: q.origin}
-		if before.origin == "" {
-			log, err := logOf(c.Context(), store)
-			if err != nil {
-				return err
-			}
-			before.origin = originAfter("schakel/"+log, said.Number-1)
-		}
-		if _, err := w.sealed(c, &cfg, &before, ring, store); err != nil {
+	origin, err := q.configured(c.Context(), store)
+	if err != nil {
+		return err
+	}
+	before := merkle{folder: q.checkpoints, origin: originAfter(origin, lastIn(w.merkleFolder(q.checkpoints, ""), said.Name))}
+	if _, err := w.sealed(c, &cfg, &before, ring, store); err != nil {
+		if q.checkpoints != "" {
 			return err
 		}
+		_, _ = fmt.Fprintln(c.ErrOrStderr(), "nothing is held against the Merkle log of before:", err)
 	}
 	report, err := audit.Verify(c.Context(), cfg)
 	if err != nil {
@@ -212,7 +224,60 @@ func (w *where) missing(c *cobra.Command, q restoreRequest, store journal.Store,
 	return nil
 }
 
-func (r restoredJSON) text(q restoreRequest) string {
+// configured is the name that the log had in its checkpoints before it was ever put back.
+func (q restoreRequest) configured(ctx context.Context, store journal.Store) (string, error) {
+	if q.origin != "" {
+		return q.origin, nil
+	}
+	log, err := logOf(ctx, store)
+	return "schakel/" + log, err
+}
+
+// lastIn tells which restore was the last that a folder of the Merkle log or the archive knows, but for one; "" for none.
+func lastIn(folder, but string) string {
+	if is := restoredIn(folder); is != "" {
+		return is
+	}
+	inside, _ := os.ReadDir(folder) // sorted; what can't be read is held against nothing
+	for _, e := range slices.Backward(inside) {
+		if backup.IsName(e.Name()) && e.Name() != but {
+			return e.Name()
+		}
+	}
+	return ""
+}
+
+// stays tells what of before stays as it is, and by what name the log goes on.
+func (w *where) stays(ctx context.Context, q restoreRequest, store journal.Store, ring *keys.Ring, said *restoredJSON) error {
+	origin, err := q.configured(ctx, store)
+	if err != nil {
+		return err
+	}
+	said.Origin = originAfter(origin, said.Name)
+	for _, public := range ring.CheckpointKeys() {
+		key, err := checkpoint.VerifierKey(said.Origin, public)
+		if err != nil {
+			return err
+		}
+		said.Verifier = append(said.Verifier, key)
+	}
+	for _, folder := range []string{w.merkleFolder(q.checkpoints, ""), w.archiveFolder()} {
+		if _, err := os.Stat(folder); err == nil {
+			said.Before = append(said.Before, folder)
+		}
+	}
+	_, upTo, err := archive.OpenFolder(folderAfter(w.archiveFolder(), lastIn(w.archiveFolder(), said.Name))).Holds()
+	for writer, last := range upTo {
+		stream := journal.Audit(writer)
+		head, e := store.Head(ctx, stream)
+		if err = errors.Join(err, e); head.ID.Less(last) {
+			said.Archived[string(stream)] = last.String()
+		}
+	}
+	return err
+}
+
+func (r restoredJSON) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\rput back: %d entries, %d data keys, %d blobs; recorded as restore %d, of backup %s\n", r.Entries, r.Keys, r.Blobs, r.Number, r.Backup)
 	if r.Dead > 0 {
@@ -228,12 +293,18 @@ func (r restoredJSON) text(q restoreRequest) string {
 	switch {
 	case len(r.Missing) > 0:
 		b.WriteString("what is named above was recorded after the backup, or is not as it was: tell the agencies whose answers it is about\n")
-	case q.heads == "" && len(q.receipts) == 0 && q.checkpoints == "":
+	case r.Held["heads"]+r.Held["receipts"]+r.Held["sealed"] == 0:
 		b.WriteString("whether anything was recorded after the backup is not known: nothing of after it was given (--heads, --receipt, --checkpoints)\n")
 	default:
 		b.WriteString("nothing that was given tells of anything after the backup\n")
 	}
-	b.WriteString("before you serve: move the Merkle log of before (checkpoints/) and the archive away, and keep them; what the archive had is in the journal again, and the log goes on under a new name in its checkpoints\n")
+	for _, folder := range r.Before {
+		fmt.Fprintf(&b, "%s stays as it is and shows what there was: keep it; the log goes on in %s\n", folder, folderAfter(folder, r.Name))
+	}
+	for _, stream := range slices.Sorted(maps.Keys(r.Archived)) {
+		fmt.Fprintf(&b, "%s: the archive of before has events that the log lacks now, up to %s\n", stream, r.Archived[stream])
+	}
+	fmt.Fprintf(&b, "its name in its checkpoints is %s from now on; a witness that cosigns must be given its key:\n%s\n", r.Origin, strings.Join(r.Verifier, "\n"))
 	return b.String()
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,5 +55,33 @@ func TestRingFits(t *testing.T) {
 	m.Keys.Generations["2031Q1"] = 1
 	if err := ringFits(m, ring); err == nil || !strings.Contains(err.Error(), "2031Q1") {
 		t.Errorf("an older ring: %v", err)
+	}
+}
+
+// TestNameAfterRestore: a log that was put back goes by a name of its own, in a folder of that name, whoever asks for it.
+func TestNameAfterRestore(t *testing.T) {
+	data := t.TempDir()
+	first, second := "restored-20261130T071500Z", "restored-20270101T000000Z"
+	for _, c := range []struct{ restored, origin, folder string }{
+		{"", "schakel/x", "f"}, {first, "schakel/x/" + first, filepath.Join("f", first)},
+	} {
+		origin := originAfter("schakel/x", c.restored)
+		if origin != c.origin || restoredIn(origin) != c.restored || folderAfter("f", c.restored) != c.folder || folderAfter(c.folder, c.restored) != c.folder {
+			t.Errorf("after %q: %s, %s, %s", c.restored, origin, restoredIn(origin), folderAfter("f", c.restored))
+		}
+		if got := (&where{}).merkleFolder(c.folder, origin); got != c.folder {
+			t.Errorf("the folder itself is given: %s", got)
+		}
+	}
+	if folderAfter("", first) != "" || (&where{}).merkleFolder("", "schakel/x/"+first) != "" {
+		t.Error("a folder where there is none")
+	}
+	for _, name := range []string{first, second, "tile", "restored-by-hand"} {
+		if err := os.Mkdir(filepath.Join(data, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lastIn(data, second) != first || lastIn(data, first) != second || lastIn(filepath.Join(data, second), first) != second || lastIn(filepath.Join(data, "none"), "") != "" {
+		t.Error("the last restore of before is another")
 	}
 }

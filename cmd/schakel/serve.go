@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/schakel/schakel/broker/audit"
-	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/redisstream"
 	"github.com/schakel/schakel/broker/register"
@@ -79,8 +78,12 @@ func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	whole, err := overArchive(ctx, store, cfg.Archive.Folder)
+	if err != nil {
+		return err
+	}
 	s, err := newServer(ctx, serverConfig{console: site, residents: residents, sealing: sealing, archive: cfg.Archive,
-		store: archive.NewStore(store, archive.OpenFolder(cfg.Archive.Folder)), ring: ring, sources: sources, dir: cfg.Data, writer: cfg.Writer,
+		store: whole, ring: ring, sources: sources, dir: cfg.Data, writer: cfg.Writer,
 		listener: listener, audience: cfg.Audience, tls: tlsConfig, require: cfg.TLS.Require, limits: cfg.Limits, log: log,
 		metricsFrom: metricsFrom})
 	if err != nil {

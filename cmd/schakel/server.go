@@ -46,7 +46,7 @@ type serverConfig struct {
 	console     *consoleSite   // nil: no console
 	residents   *residentsSite // nil: no site for residents
 	sealing     *sealing       // nil: no checkpoints
-	archive     archiveConfig  // where the store's archive is; without a folder nothing is moved
+	archive     archiveConfig  // when events move into the store's archive; where that has no folder, never
 }
 
 // server is one gateway: register view, writer, broker and listeners, wired.
@@ -93,6 +93,9 @@ func newServer(ctx context.Context, cfg serverConfig) (*server, error) {
 	}
 	if d.unready != nil {
 		cfg.log.Error("policy not loaded: this gateway answers 503 until it is", "error", d.unready)
+	}
+	if cfg.sealing != nil {
+		cfg.sealing.dir = folderAfter(cfg.sealing.dir, d.restored)
 	}
 	s := &server{cfg: cfg, desk: d, failed: make(chan error, 9)}
 	// Before the stream is claimed: a second start in the same folder must not push out the first and then fail.

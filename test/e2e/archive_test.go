@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ type moved struct {
 		Events, Trimmed, Stored uint64
 		Waiting                 int
 	}
+	Folder   string
 	Segments int
 	Streams  []struct{ Writer, Archived, Trimmed string }
 }
@@ -76,10 +78,15 @@ func (a *archived) ask(t *testing.T, n int, worker, role, purpose string, status
 	var asks sync.WaitGroup
 	for range 4 {
 		asks.Go(func() {
-			for range n / 4 {
+			for left, busy := n/4, 0; left > 0; {
 				resp := a.post(t, a.v["SERVER"], token, body, nil)
 				_, err := io.Copy(io.Discard, resp.Body) // or the connection is not used again
-				if _ = resp.Body.Close(); resp.StatusCode != status || err != nil {
+				if _ = resp.Body.Close(); resp.StatusCode == http.StatusServiceUnavailable && busy < 20 {
+					busy++ // it says that it could not record it now
+					time.Sleep(time.Second)
+					continue
+				}
+				if left--; resp.StatusCode != status || err != nil {
 					t.Errorf("status %d, %v; want %d", resp.StatusCode, err, status)
 				}
 			}

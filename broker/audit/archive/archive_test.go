@@ -364,6 +364,25 @@ func TestPutBack(t *testing.T) {
 	}
 }
 
+// TestCheckBesideMove: what moves on while somebody checks is no fault, though the checkpoint that they read does not have it.
+func TestCheckBesideMove(t *testing.T) {
+	t.Parallel()
+	d := newDeployment(t)
+	d.add("a", 300, false)
+	d.seal()
+	d.move()
+	dropped, sealed := d.dropped(), d.manifests()
+	d.add("a", 90, false)
+	d.seal()
+	d.move()
+	if c := d.checkedTo(d.at("archive"), dropped, sealed); len(c.Faults) > 0 || c.Waiting == 0 || c.Sealed != len(sealed) {
+		t.Errorf("beside one that moves: %+v", c)
+	}
+	if c := d.checkedTo(d.at("archive"), d.dropped(), sealed); len(c.Faults) == 0 {
+		t.Error("events were dropped that no checkpoint covers, and it finds nothing")
+	}
+}
+
 // TestCheck bends a copy of an archive in every way there is; the first fault names what.
 func TestCheck(t *testing.T) {
 	t.Parallel()
@@ -504,7 +523,7 @@ func TestEveryByte(t *testing.T) {
 			t.Fatal(err)
 		}
 		store := NewStore(d.journal, OpenFolder(dir))
-		got, err := Check(t.Context(), store, testLog, sealed)
+		got, err := Check(t.Context(), store, testLog, d.dropped(), sealed)
 		if err == nil && len(got.Faults) == 0 {
 			_, entries, err := load(dir, p)
 			if asItWas++; err != nil || !slices.EqualFunc(entries, whole, equal) {

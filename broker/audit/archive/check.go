@@ -34,12 +34,28 @@ type Checked struct {
 // Any tells whether there is anything that was checked.
 func (c Checked) Any() bool { return c.Segments > 0 || len(c.Faults) > 0 }
 
+// Dropped is the last event of each writer's stream that was dropped from the journal.
+type Dropped map[string]journal.Head
+
+// DroppedFrom reads how far the streams were dropped from a journal. Whoever holds an archive against a checkpoint reads this
+// first: what is dropped later may be under a later checkpoint.
+func DroppedFrom(ctx context.Context, s *Store) (Dropped, error) {
+	writers, err := s.Writers(ctx)
+	out := Dropped{}
+	for _, w := range writers {
+		if err == nil && journal.ValidWriter(w) {
+			out[w], err = s.Trimmed(ctx, journal.Audit(w))
+		}
+	}
+	return out, err
+}
+
 // Check holds every segment of a store's folder against its manifest, the manifests against each other and against the Merkle
 // log, and what was dropped from the journal against all of them. Sealed are the hashes of the manifests that the Merkle log
 // has, by number; nil where there is none at hand. The error tells only that it could not read; events themselves are held
 // against the log by whoever reads the store (Loose).
-func Check(ctx context.Context, s *Store, log string, sealed map[uint64]broker.Hash) (Checked, error) {
-	c := &checker{store: s, log: log, sealed: sealed, trimmed: map[string]journal.Head{}, upTo: map[string]journal.Head{}}
+func Check(ctx context.Context, s *Store, log string, dropped Dropped, sealed map[uint64]broker.Hash) (Checked, error) {
+	c := &checker{store: s, log: log, sealed: sealed, trimmed: dropped, upTo: map[string]journal.Head{}}
 	err := c.run(ctx)
 	if err != nil {
 		err = fmt.Errorf("check archive: %w", err)
@@ -51,7 +67,7 @@ type checker struct {
 	store   *Store
 	log     string
 	sealed  map[uint64]broker.Hash
-	trimmed map[string]journal.Head // of each writer
+	trimmed Dropped
 	upTo    map[string]journal.Head // met
 	prev    broker.Hash
 	found   Checked
@@ -66,18 +82,6 @@ func (c *checker) fault(writer string, id journal.ID, what string, args ...any) 
 }
 
 func (c *checker) run(ctx context.Context) error {
-	writers, err := c.store.Writers(ctx)
-	if err != nil {
-		return err
-	}
-	for _, w := range writers {
-		if !journal.ValidWriter(w) {
-			continue
-		}
-		if c.trimmed[w], err = c.store.Trimmed(ctx, journal.Audit(w)); err != nil {
-			return err
-		}
-	}
 	places, err := c.store.folder.list()
 	if err != nil {
 		return err

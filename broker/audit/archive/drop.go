@@ -65,7 +65,7 @@ func (m *mover) dropSealed(ctx context.Context, todo []place) (int, error) {
 // readBack reads a segment from the folder, makes sure that a checkpoint covers its manifest and each of its events, and drops
 // those. It tells whether the checkpoint goes far enough.
 func (m *mover) readBack(ctx context.Context, log *checkpoint.Log, c checkpoint.Checkpoint, p place) (bool, error) {
-	s, entries, err := load(m.Dir, p)
+	s, entries, err := load(m.dir(), p)
 	if err != nil {
 		return false, err
 	}

@@ -183,7 +183,7 @@ func (d *deployment) own() []ed25519.PublicKey { return []ed25519.PublicKey{d.ke
 // config moves everything, in segments of some 40 events.
 func (d *deployment) config() Config {
 	return Config{
-		Dir: d.at("archive"), Log: testLog, Store: d.store, Old: func(journal.Entry) bool { return true }, full: 10_000,
+		Log: testLog, Store: d.store, Old: func(journal.Entry) bool { return true }, full: 10_000,
 		Merkle: func() (*checkpoint.Log, error) {
 			k, err := checkpoint.NewKeys(origin, d.own(), d.witness, len(d.witness))
 			return checkpoint.OpenLog(d.at("checkpoints"), k), err
@@ -259,8 +259,24 @@ func (d *deployment) once(writer string, want []journal.Entry) {
 	}
 }
 
+// dropped is how far the streams were dropped now.
+func (d *deployment) dropped() Dropped {
+	d.t.Helper()
+	dropped, err := DroppedFrom(d.t.Context(), d.store)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return dropped
+}
+
 // checked holds the archive of a folder against the Merkle log.
 func (d *deployment) checked(dir string) Checked {
+	d.t.Helper()
+	return d.checkedTo(dir, d.dropped(), d.manifests())
+}
+
+// manifests gives the segments that the Merkle log has.
+func (d *deployment) manifests() map[uint64]broker.Hash {
 	d.t.Helper()
 	log, err := d.config().Merkle()
 	if err != nil {
@@ -279,7 +295,12 @@ func (d *deployment) checked(dir string) Checked {
 			sealed[leaf.ID.Seq] = leaf.Hash
 		}
 	}
-	found, err := Check(d.t.Context(), NewStore(d.journal, OpenFolder(dir)).Loose(), testLog, sealed)
+	return sealed
+}
+
+func (d *deployment) checkedTo(dir string, dropped Dropped, sealed map[uint64]broker.Hash) Checked {
+	d.t.Helper()
+	found, err := Check(d.t.Context(), NewStore(d.journal, OpenFolder(dir)).Loose(), testLog, dropped, sealed)
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -72,6 +72,9 @@ type segment struct {
 // OpenFolder makes a reader of a folder, which need not be there yet.
 func OpenFolder(dir string) *Folder { return &Folder{dir: dir} }
 
+// Dir gives its path; "" where there is none.
+func (f *Folder) Dir() string { return f.dir }
+
 // How long a listing counts at most, and how old the folder's change must be for it to count at all: two changes of one
 // moment can't be told apart.
 const (

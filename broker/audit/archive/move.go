@@ -18,9 +18,8 @@ import (
 
 // Config says what is moved, and where to.
 type Config struct {
-	Dir   string                         // the folder, of this log alone
 	Log   string                         // the log's id
-	Store *Store                         // the journal, read over that folder
+	Store *Store                         // the journal, and the folder, which is of this log alone
 	Old   func(journal.Entry) bool       // whether an event may be moved; once one may not, none after it is
 	Due   func(first journal.Entry) bool // whether a segment that begins with it is made although it is not full; nil: always
 	// Merkle gives the log whose published checkpoint must cover what is dropped: under the keys of the log and of the
@@ -56,6 +55,8 @@ type mover struct {
 	moved  Moved
 }
 
+func (m *mover) dir() string { return m.Store.folder.dir }
+
 // Move writes the events that are old enough into segments, and drops from the journal what the log vouches for. What an
 // earlier one left, which may have died at any moment, it takes up.
 func Move(ctx context.Context, c Config) (Moved, error) {
@@ -64,7 +65,7 @@ func Move(ctx context.Context, c Config) (Moved, error) {
 		m.Now = time.Now
 	}
 	m.full = cmp.Or(m.full, fullSize)
-	release, err := lock(c.Dir)
+	release, err := lock(m.dir())
 	if err == nil {
 		err = errors.Join(m.run(ctx), release())
 	}
@@ -110,10 +111,10 @@ func (m *mover) run(ctx context.Context) error {
 			return err
 		}
 		if m.last.Seq != uint64(n-1) {
-			return fmt.Errorf("%s has %d segments, and the last has number %d: one is missing; put it back, `schakel audit verify` names it", m.Dir, n, m.last.Seq)
+			return fmt.Errorf("%s has %d segments, and the last has number %d: one is missing; put it back, `schakel audit verify` names it", m.dir(), n, m.last.Seq)
 		}
 		if m.last.Log != m.Log {
-			return fmt.Errorf("%s holds segments of another log; name a folder of its own for this one", m.Dir)
+			return fmt.Errorf("%s holds segments of another log; name a folder of its own for this one", m.dir())
 		}
 	}
 	writers, err := m.Store.Writers(ctx)
@@ -245,7 +246,7 @@ func (m *mover) after(ctx context.Context, stream journal.Stream, before journal
 		return nil, err
 	}
 	if len(run) == 0 || run[0].ID != before.ID || run[0].Hash != before.Hash {
-		return nil, fmt.Errorf("event %s was archived, and the journal has another in its place or none: it was put back or rewritten; run `schakel audit verify`. After a restore from before it, name a new folder for the archive and keep this one", before.ID)
+		return nil, fmt.Errorf("event %s was archived, and the journal has another in its place or none: it was put back or rewritten; run `schakel audit verify`. `schakel restore` is the way to put back a backup", before.ID)
 	}
 	return m.Store.Read(ctx, stream, before.ID, page)
 }
@@ -274,7 +275,7 @@ func (m *mover) put(s Manifest, lines []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(m.Dir, unfinished)
+	f, err := os.CreateTemp(m.dir(), unfinished)
 	if err != nil {
 		return err
 	}
@@ -290,10 +291,10 @@ func (m *mover) put(s Manifest, lines []byte) (err error) {
 	if err := m.at("written"); err != nil {
 		return err
 	}
-	if err := os.Link(f.Name(), filepath.Join(m.Dir, s.place().name())); err != nil { // unlike a rename, it replaces nothing
+	if err := os.Link(f.Name(), filepath.Join(m.dir(), s.place().name())); err != nil { // unlike a rename, it replaces nothing
 		return err
 	}
-	if err := syncFolder(m.Dir); err != nil {
+	if err := syncFolder(m.dir()); err != nil {
 		return err
 	}
 	m.places, m.last = append(m.places, s.place()), s

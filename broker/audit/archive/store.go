@@ -32,6 +32,9 @@ func NewStore(store journal.Store, folder *Folder) *Store {
 	return &Store{Store: store, folder: folder, upTo: map[journal.Stream]journal.ID{}}
 }
 
+// Folder gives the folder.
+func (s *Store) Folder() *Folder { return s.folder }
+
 // Loose gives the same journal for somebody who names what is missing: reading passes over what can't be read.
 func (s *Store) Loose() *Store {
 	loose := NewStore(s.Store, s.folder)

@@ -242,8 +242,8 @@ func TestBackupAndRestore(t *testing.T) {
 		if unfinished, err := Unfinished(t.Context(), to); err != nil || unfinished {
 			t.Errorf("%s: not finished: %v", name, err)
 		}
-		if n, err := Times(t.Context(), to); err != nil || n != 1 {
-			t.Errorf("%s: put back %d times, %v", name, n, err)
+		if called, err := Name(t.Context(), to); err != nil || called != done.Name || !IsName(called) {
+			t.Errorf("%s: it goes by %q, %v; want %q", name, called, err, done.Name)
 		}
 		if _, err := Restore(t.Context(), RestoreConfig{Dir: dir, Store: to}); err == nil || !strings.Contains(err.Error(), "not empty") {
 			t.Errorf("%s: into a journal that is not empty: %v", name, err)
@@ -333,13 +333,15 @@ func TestInterruptedRestore(t *testing.T) {
 	for n, stopped := 1, true; stopped; n++ {
 		for _, after := range []bool{false, true} {
 			to := open(t)
-			_, err := Restore(t.Context(), RestoreConfig{Dir: dir, Store: &failing{Store: to, left: n, done: after}})
+			began := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+			_, err := Restore(t.Context(), RestoreConfig{Dir: dir, Store: &failing{Store: to, left: n, done: after}, Now: func() time.Time { return began }})
 			if stopped = err != nil; stopped && !errors.Is(err, errFailed) {
 				t.Fatalf("write %d: %v", n, err)
 			}
 			if stopped {
-				if _, err := Restore(t.Context(), RestoreConfig{Dir: dir, Store: to}); err != nil {
-					t.Fatalf("going on after write %d: %v", n, err)
+				got, err := Restore(t.Context(), RestoreConfig{Dir: dir, Store: to, Now: func() time.Time { return began.Add(time.Hour) }})
+				if err != nil || (got.Name != "restored-20270102T030405Z") != (n == 1 && !after) { // which is when it began
+					t.Fatalf("going on after write %d: %q, %v", n, got.Name, err)
 				}
 			}
 			if dump(t, to) != want {

@@ -37,12 +37,14 @@ type RestoreConfig struct {
 	// Dead tells of a wrapped key that nothing unwraps any more, since what wrapped it was destroyed by an erasure after the
 	// backup was made: it is left out. Nil: none.
 	Dead     func(wrapped []byte) bool
+	Now      func() time.Time         // time.Now when nil
 	Progress func(what string, n int) // now and then; may be nil
 }
 
 // Restored tells what was put back.
 type Restored struct {
-	Number  int // of this restore: one more than those that the backup remembers
+	Name    string // that what goes on from here has (Name)
+	Number  int    // of this restore: one more than those that the backup remembers
 	Entries int
 	Keys    int
 	Dead    int // keys left out: what they encrypted was erased since, or shared the fate of what was
@@ -52,18 +54,39 @@ type Restored struct {
 // restoredBlobs is what the names of the blobs begin with by which a journal remembers that it was put back, for ever.
 const restoredBlobs = "restored/"
 
-// Times tells how often a journal was put back. A log that was put back goes on otherwise than it did before, so whatever is
-// published of it goes by another name from then on.
-func Times(ctx context.Context, store journal.Inventory) (int, error) {
+// nameLayout is that of a Name, by when a restore began: the same backup may be put back twice.
+const nameLayout = "restored-20060102T150405Z"
+
+// IsName tells whether something is a Name.
+func IsName(s string) bool {
+	_, err := time.Parse(nameLayout, s)
+	return err == nil
+}
+
+// Name gives the name that a log has since it was put back last; "" where it never was. A log that was put back goes on otherwise
+// than it did before, so whatever is published of it goes by another name from then on, and into another folder.
+func Name(ctx context.Context, store journal.Store) (string, error) {
 	names, err := store.BlobNames(ctx)
+	if err != nil {
+		return "", err
+	}
 	n := 0
 	for _, name := range names {
 		if strings.HasPrefix(name, restoredBlobs) {
 			n++
 		}
 	}
-	return n, err
+	if n == 0 {
+		return "", nil
+	}
+	name, err := store.Blob(ctx, restoredBlob(n))
+	if err == nil && !IsName(string(name)) {
+		err = errors.New("the name that this log has since it was put back is damaged; put back a backup")
+	}
+	return string(name), err
 }
+
+func restoredBlob(number int) string { return fmt.Sprintf("%s%d", restoredBlobs, number) }
 
 // Restore puts a backup back, after it verified every byte. What it leaves when it is interrupted, it goes on with when it is
 // called again. It is over when Finish was called; until then nothing may serve from the journal.
@@ -75,6 +98,9 @@ func Restore(ctx context.Context, c RestoreConfig) (Restored, error) {
 	if err != nil {
 		return Restored{}, err
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	r := &restoring{RestoreConfig: c, m: m}
 	if err := r.begin(ctx, digest); err != nil {
 		return r.out, fmt.Errorf("restore: %w", err)
@@ -84,7 +110,7 @@ func Restore(ctx context.Context, c RestoreConfig) (Restored, error) {
 			return r.out, fmt.Errorf("restore: %w; give the same command again, and it goes on from here", err)
 		}
 	}
-	if err := c.Store.PutBlob(ctx, fmt.Sprintf("%s%d", restoredBlobs, r.out.Number), []byte(digest.String())); err != nil {
+	if err := c.Store.PutBlob(ctx, restoredBlob(r.out.Number), []byte(r.out.Name)); err != nil {
 		return r.out, fmt.Errorf("restore: %w; give the same command again", err)
 	}
 	return r.out, nil
@@ -107,16 +133,18 @@ func (r *restoring) begin(ctx context.Context, digest broker.Hash) error {
 	if err != nil {
 		return err
 	}
-	switch note := string(notes[Note]); {
-	case note == begun+digest.String():
-		return nil
-	case strings.HasPrefix(note, begun):
+	r.out.Name = r.Now().UTC().Format(nameLayout)
+	if note, is := strings.CutPrefix(string(notes[Note]), begun); is {
+		if of, name, _ := strings.Cut(note, " "); of == digest.String() && IsName(name) {
+			r.out.Name = name
+			return nil
+		}
 		return errors.New("the restore of another backup into this journal was interrupted; finish that one, or make the journal empty")
 	}
 	if err := r.empty(ctx); err != nil {
 		return err
 	}
-	return r.Store.PutNote(ctx, Note, []byte(begun+digest.String()))
+	return r.Store.PutNote(ctx, Note, []byte(begun+digest.String()+" "+r.out.Name))
 }
 
 func (r *restoring) empty(ctx context.Context) error {
