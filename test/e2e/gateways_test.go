@@ -78,7 +78,7 @@ func TestTwoGateways(t *testing.T) {
 			t.Fatal(out)
 		}
 	}
-	for range 5 {
+	for range 2 {
 		consent("give", "--recipient", v["GEMEENTE"], "--purposes", "ontruiming-voorkomen")
 		if out, err := ggz(); err != nil {
 			t.Fatalf("given through gw1, not used by gw2: %s", out)

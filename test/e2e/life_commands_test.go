@@ -177,10 +177,12 @@ func policyCommands(t *testing.T, start func(testing.TB, *world)) {
 
 	answer := c.looked(v, policiestest.Small())
 
-	// From the shipped policy to the small one.
-	first := c.submitted(policiestest.Small(), "--title", "klein")
-	c.refused("who wrote a draft", "approve", first, "--officer", "privacy-1")
-	c.live(first, small)
+	// From the shipped policy to the small one; in the long form by commands, which ask the shipped one in every combination.
+	if *rounds == 0 {
+		w.decidesBySmall(t)
+	} else {
+		c.live(c.submitted(policiestest.Small(), "--title", "klein"), small)
+	}
 	// The small one does not say who may query the log: then nobody may.
 	c.refused("must say who may query the log", "why", answer, "--officer", "auditor-1")
 
@@ -190,6 +192,7 @@ func policyCommands(t *testing.T, start func(testing.TB, *world)) {
 	aside := c.submitted(words, "--title", "redenen herzien")
 	across := c.submitted(with(policiestest.Small(), "schakel/grants.rego", "\n# Herzien.\n"), "--title", "rijen herzien")
 
+	c.refused("who wrote a draft", "approve", more, "--officer", "privacy-1")
 	c.must(stepKeys, "approve", more, "--officer", "privacy-2")
 	draft := c.waitsFor(more)
 	if draft.State != register.StateChecked || len(draft.WaitsForHolders) == 0 || len(draft.Widens) != 1 || draft.Widens[0].Field != "huur.achterstand.maanden" {
@@ -314,7 +317,7 @@ func (c clerk) looked(v map[string]string, draft map[string][]byte) (answerID st
 		c.refused("no officer", "why", answer.ID, "--officer", "niemand", "--key", filepath.Join(c.w.dir, "officers", "auditor-1.jwk"))
 		c.refused("not the key", "why", answer.ID, "--officer", "fg-1", "--key", filepath.Join(c.w.dir, "officers", "auditor-1.jwk"))
 	}
-	for _, officer := range []string{"privacy-1", "jurist-1", "fg-1", "auditor-1"} {
+	for _, officer := range []string{"privacy-1", "auditor-1"} {
 		out, say, err := c.run("why", answer.ID, "--officer", officer)
 		var list []struct {
 			Event, Subject string
@@ -331,7 +334,7 @@ func (c clerk) looked(v map[string]string, draft map[string][]byte) (answerID st
 	if err != nil {
 		c.t.Fatal(log)
 	}
-	if n := strings.Count(log, " view of="); n != 4 || !strings.Contains(log, `how="policy why" worker="auditor-1"`) {
+	if n := strings.Count(log, " view of="); n != 2 || !strings.Contains(log, `how="policy why" worker="auditor-1"`) {
 		c.t.Errorf("%d views are recorded:\n%s", n, log)
 	}
 	return answer.ID

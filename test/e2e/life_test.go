@@ -30,13 +30,7 @@ func TestRevisionLife(t *testing.T) {
 	defer func() { w.stop(t) }()
 	v := w.vars(t)
 	gateways := []string{v["SERVER"], w.another(t, "gw2", w.redis.Addr)}
-	desk := w.newRegistrar(t, w.openRing(t), shippedCatalog(t), "balie")
-	way := &officers{desk: desk, author: w.officer(t, "privacy-1"), approver: w.officer(t, "privacy-2"), ids: [2]register.OfficerID{"privacy-1", "privacy-2"}}
-	first := policies.Revision(policiestest.Small()) // of which reports are made in a moment
-	desk.keepBundle(t, w.openRing(t), policiestest.Small())
-	if _, err := desk.do(t.Context(), way.activate(t, first)...); err != nil {
-		t.Fatal(err)
-	}
+	first, way := policies.Revision(policiestest.Small()), w.decidesBySmall(t)
 	for _, g := range gateways {
 		w.serves(t, v, g, first)
 	}
@@ -116,7 +110,7 @@ func TestRevisionLife(t *testing.T) {
 	}
 
 	// The way back takes two, as every revision does.
-	if _, err := desk.do(t.Context(), way.activate(t, revised)...); err != nil {
+	if _, err := way.desk.do(t.Context(), way.activate(t, revised)...); err != nil {
 		t.Fatal(err)
 	}
 	w.serves(t, v, gateways[1], revised)
@@ -124,6 +118,19 @@ func TestRevisionLife(t *testing.T) {
 	if out, err := w.schakel("audit", "verify"); err != nil {
 		t.Errorf("the log: %v\n%s", err, out)
 	}
+}
+
+// decidesBySmall brings the small policy into force, of which reports are made in a moment, and gives who brought it.
+func (w *world) decidesBySmall(t *testing.T) *officers {
+	t.Helper()
+	ring := w.openRing(t)
+	desk := w.newRegistrar(t, ring, shippedCatalog(t), "balie")
+	desk.keepBundle(t, ring, policiestest.Small())
+	o := &officers{desk: desk, author: w.officer(t, "privacy-1"), approver: w.officer(t, "privacy-2"), ids: [2]register.OfficerID{"privacy-1", "privacy-2"}}
+	if _, err := desk.do(t.Context(), o.activate(t, policies.Revision(policiestest.Small()))...); err != nil {
+		t.Fatal(err)
+	}
+	return o
 }
 
 // serves waits until a gateway answers by a revision.

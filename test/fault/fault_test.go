@@ -13,11 +13,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/schakel/schakel/test/program"
 )
 
 var (
@@ -33,20 +33,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	flag.Parse()
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "schakel-fault-")
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		binary = filepath.Join(dir, "schakel")
-		if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/schakel").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build schakel: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}())
+	os.Exit(program.Run(m, &binary))
 }
 
 // chance gives the random moments of a test.
