@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -56,12 +57,12 @@ type SubjectEvent struct {
 }
 
 // Mentions gives the disclosures of all writers and whom they are about: one writer after the other and each one's in order.
-// Every event of the window is read, and no part is opened: that costs a reference each, and no key.
+// Every event of the window and of the range is read, and no other; no part is opened: that costs a reference each, and no key.
 func Mentions(ctx context.Context, c MentionsConfig) iter.Seq2[Mention, error] {
 	return func(yield func(Mention, error) bool) {
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
-		writers, err := c.Store.Writers(ctx)
+		writers, err := c.writers(ctx)
 		if err != nil {
 			yield(Mention{}, fmt.Errorf("read mentions: %w", err))
 			return
@@ -70,7 +71,7 @@ func Mentions(ctx context.Context, c MentionsConfig) iter.Seq2[Mention, error] {
 			after, err := c.begin(ctx, writer)
 			stopped := false
 			if err == nil {
-				err = readAll(ctx, c.Store, journal.Audit(writer), after, func(e journal.Entry) *Mention { return c.look(writer, e) },
+				err = readAll(ctx, c.source(writer), journal.Audit(writer), after, func(e journal.Entry) *Mention { return c.look(writer, e) },
 					func(_ journal.Entry, m *Mention) {
 						if m != nil && !stopped && !yield(*m, nil) {
 							stopped = true
@@ -89,6 +90,42 @@ func Mentions(ctx context.Context, c MentionsConfig) iter.Seq2[Mention, error] {
 	}
 }
 
+// writers lists those whose events are asked for, sorted.
+func (c MentionsConfig) writers(ctx context.Context) ([]string, error) {
+	if c.UpTo != nil {
+		return slices.Sorted(maps.Keys(c.UpTo)), nil
+	}
+	return c.Store.Writers(ctx)
+}
+
+// source gives a writer's stream as far as it is asked for.
+func (c MentionsConfig) source(writer string) Source {
+	if c.UpTo == nil {
+		return c.Store
+	}
+	return upTo{c.Store, c.UpTo[writer]}
+}
+
+// upTo is a log that ends with an id.
+type upTo struct {
+	Source
+	last journal.ID
+}
+
+func (u upTo) Read(ctx context.Context, s journal.Stream, after journal.ID, limit int) ([]journal.Entry, error) {
+	if !after.Less(u.last) {
+		return nil, nil
+	}
+	if after.Epoch == u.last.Epoch { // ids of an epoch are gapless
+		limit = int(min(uint64(limit), u.last.Seq-after.Seq))
+	}
+	page, err := u.Source.Read(ctx, s, after, limit)
+	for len(page) > 0 && u.last.Less(page[len(page)-1].ID) {
+		page = page[:len(page)-1]
+	}
+	return page, err
+}
+
 // begin gives the id after which a writer's stream is to be read.
 func (c MentionsConfig) begin(ctx context.Context, writer string) (journal.ID, error) {
 	at, err := RequestsConfig{Store: c.Store, Since: c.Since}.start(ctx, writer)
@@ -100,9 +137,6 @@ func (c MentionsConfig) begin(ctx context.Context, writer string) (journal.ID, e
 
 // look reads one entry; nil where it mentions nobody who is asked for.
 func (c MentionsConfig) look(writer string, entry journal.Entry) *Mention {
-	if last, bound := c.UpTo[writer]; c.UpTo != nil && (!bound || last.Less(entry.ID)) {
-		return nil
-	}
 	m := &Mention{Writer: writer, ID: ID(entry.ID), Hash: entry.Hash}
 	e, err := Decode(entry.Bytes)
 	if err != nil {

@@ -84,7 +84,7 @@ type ResidentsOIDC struct {
 type Residents struct {
 	*site
 	cfg   ResidentsConfig
-	turns chan struct{} // a report reads the whole log: few at a time
+	turns chan struct{} // a report may have to read much of the log: few at a time
 
 	mu    sync.Mutex
 	kept  map[string]keptReport // by a random id that the session holds

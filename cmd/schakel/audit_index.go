@@ -97,11 +97,11 @@ func newIndexVerify(w *where) *cobra.Command {
 				return err
 			}
 			defer func() { _ = d.store.Close() }()
-			log, err := d.merkleLog(c.Context(), w, m)
+			by, err := w.indexed(c.Context(), d, m)
 			if err != nil {
 				return err
 			}
-			sealed, err := sealedIndexes(c.Context(), log)
+			sealed, err := sealedIndexes(c.Context(), by.log)
 			if err != nil {
 				return err
 			}
@@ -119,15 +119,6 @@ func newIndexVerify(w *where) *cobra.Command {
 	}
 	m.flags(c)
 	return c
-}
-
-// merkleLog opens the Merkle log of a desk.
-func (d *desk) merkleLog(ctx context.Context, w *where, m merkle) (*checkpoint.Log, error) {
-	k, err := m.keys(ctx, d.store, d.ring)
-	if err != nil {
-		return nil, err
-	}
-	return w.merkleLog(m.folder, k)
 }
 
 // indexBeside is indexOf for the Merkle log that a command means.
@@ -311,19 +302,11 @@ func heldAgainst(path string, v index.Verified) error {
 }
 
 // proveComplete writes a resident's file, after checking it as its bearer would, and tells up to when it goes.
-func (w *where) proveComplete(ctx context.Context, d *desk, m merkle, bsn broker.BSN, mentions []audit.Mention, path string) (index.Verified, error) {
+func (d *desk) proveComplete(ctx context.Context, by indexed, bsn broker.BSN, mentions []audit.Mention, path string) (index.Verified, error) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return index.Verified{}, &exitError{exitUsage, fmt.Errorf("%s exists already; name a new file with --proof", path)}
 	}
-	log, err := d.merkleLog(ctx, w, m)
-	if err != nil {
-		return index.Verified{}, err
-	}
-	k, err := m.keys(ctx, d.store, d.ring)
-	if err != nil {
-		return index.Verified{}, err
-	}
-	file, got, err := d.proofFile(ctx, log, w.merkleFolder(m.folder, k.Origin()), k, bsn, mentions)
+	file, got, err := d.proofFile(ctx, by, bsn, mentions)
 	if err != nil {
 		return index.Verified{}, err
 	}
@@ -331,12 +314,12 @@ func (w *where) proveComplete(ctx context.Context, d *desk, m merkle, bsn broker
 }
 
 // proofFile makes a resident's file, and checks it as its bearer would.
-func (d *desk) proofFile(ctx context.Context, log *checkpoint.Log, merkle string, k checkpoint.Keys, bsn broker.BSN, mentions []audit.Mention) ([]byte, index.Verified, error) {
-	cfg := d.indexOf(merkle)
-	file, err := index.Prover{Dir: cfg.Dir, Merkle: log, Ring: d.ring, NotNamed: cfg.NotNamed}.Prove(ctx, bsn, mentions)
+func (d *desk) proofFile(ctx context.Context, by indexed, bsn broker.BSN, mentions []audit.Mention) ([]byte, index.Verified, error) {
+	cfg := d.indexOf(by.folder)
+	file, err := index.Prover{Dir: cfg.Dir, Merkle: by.log, Ring: d.ring, NotNamed: cfg.NotNamed}.Prove(ctx, bsn, mentions)
 	if err != nil {
 		return nil, index.Verified{}, err
 	}
-	got, err := index.Verify(file, k, d.ring.PseudonymKeys(), bsn)
+	got, err := index.Verify(file, by.keys, d.ring.PseudonymKeys(), bsn)
 	return file, got, err
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/checkpoint"
+	"github.com/schakel/schakel/broker/audit/index"
 	"github.com/schakel/schakel/broker/decide"
 )
 
@@ -23,6 +25,7 @@ type subjectRequest struct {
 	bsn          string
 	since, until string
 	staff, json  bool
+	whole        bool
 	out, proof   string
 	merkle       merkle
 }
@@ -36,7 +39,11 @@ func newAuditSubject(w *where) *cobra.Command {
 which data was given and withheld and why, and who was asked. No values, and no names of staff, unless a
 functionaris-gegevensbescherming or privacy-officer decides otherwise with --with-staff. An officer may look, who shows with
 their own key that they are; that they looked, on which ground, is recorded first. --proof writes a file beside it, by which its
-bearer can see that nothing was left out (` + "`schakel audit index check`" + `): it holds no data, and belongs in their own hands.`,
+bearer can see that nothing was left out (` + "`schakel audit index check`" + `): it holds no data, and belongs in their own hands.
+
+Where it stands, the daily index says, as far as it is sealed in the Merkle log; only that and what is newer is read. --whole-log
+reads every event instead, at tens of thousands a second: it also finds what an index left out, as ` + "`schakel audit index verify`" + ` does
+for everybody.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return w.subject(c, q) },
 	}
@@ -48,6 +55,7 @@ bearer can see that nothing was left out (` + "`schakel audit index check`" + `)
 	f.BoolVar(&q.staff, "with-staff", false, "name the members of staff too")
 	f.StringVar(&q.out, "out", "", "write to this new file, which only you can read, instead of standard output")
 	f.StringVar(&q.proof, "proof", "", "write to this new file the proof that nothing was left out")
+	f.BoolVar(&q.whole, "whole-log", false, "read every event of the log, and rely on no index")
 	q.merkle.flags(c)
 	jsonFlag(c, &q.json)
 	return c
@@ -85,7 +93,15 @@ func (w *where) subject(c *cobra.Command, q subjectRequest) error {
 		if err := q.look.record(c.Context(), d, writer, w.data, viewed, sought); err != nil {
 			return err
 		}
-		found, err := d.subjectEvents(c.Context(), bsn, window)
+		by, noIndex := w.indexed(c.Context(), d, q.merkle)
+		if q.proof != "" && noIndex != nil {
+			return noIndex
+		}
+		finding := by
+		if q.whole {
+			finding = indexed{}
+		}
+		found, err := d.subjectEvents(c.Context(), bsn, window, finding)
 		if err != nil {
 			return err
 		}
@@ -94,7 +110,7 @@ func (w *where) subject(c *cobra.Command, q subjectRequest) error {
 		if report = found.report(words, now); q.proof == "" {
 			return nil
 		}
-		proved, err := w.proveComplete(c.Context(), d, q.merkle, bsn, found.mentions, q.proof)
+		proved, err := d.proveComplete(c.Context(), by, bsn, found.mentions, q.proof)
 		if err == nil {
 			report.ProvedUntil = &proved.Until
 		}
@@ -145,15 +161,36 @@ type subjectFound struct {
 	unreadable int
 }
 
+// indexed is a Merkle log with its folder, whose daily indexes tell where somebody stands. The zero indexed has none: then the
+// whole log is read.
+type indexed struct {
+	log    *checkpoint.Log
+	folder string
+	keys   checkpoint.Keys // that its checkpoints are held against
+}
+
+// indexed opens the Merkle log of a desk; the error says why there is none, which a report can do without.
+func (w *where) indexed(ctx context.Context, d *desk, m merkle) (indexed, error) {
+	k, err := m.keys(ctx, d.store, d.ring)
+	if err != nil {
+		return indexed{}, err
+	}
+	log, err := w.merkleLog(m.folder, k)
+	if err != nil {
+		return indexed{}, err
+	}
+	return indexed{log, w.merkleFolder(m.folder, k.Origin()), k}, nil
+}
+
 // subjectEvents finds what the log has of a data subject, under every version of their pseudonym.
-func (d *desk) subjectEvents(ctx context.Context, bsn broker.BSN, window audit.MentionsConfig) (subjectFound, error) {
+func (d *desk) subjectEvents(ctx context.Context, bsn broker.BSN, window audit.MentionsConfig, by indexed) (subjectFound, error) {
 	f := subjectFound{window: window}
-	window.Store, window.KeyOf, window.Of = d.store, d.ring.OpenRef, d.ring.Pseudonyms(bsn)
-	for m, err := range audit.Mentions(ctx, window) {
-		if err != nil {
-			return f, err
-		}
-		f.mentions = append(f.mentions, m)
+	window.Of = d.ring.Pseudonyms(bsn)
+	var err error
+	if f.mentions, err = index.Mentions(ctx, d.indexOf(by.folder), by.log, window); err != nil {
+		return f, err
+	}
+	for _, m := range f.mentions {
 		mine := slices.IndexFunc(m.Pseudonyms, func(p string) bool { return slices.Contains(window.Of, p) })
 		if mine < 0 {
 			f.unreadable++ // it may be about anybody

@@ -14,6 +14,7 @@ import (
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
 	"github.com/schakel/schakel/broker/audit/checkpoint"
+	"github.com/schakel/schakel/broker/audit/index"
 	"github.com/schakel/schakel/broker/console"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/test/agencies"
@@ -184,7 +185,8 @@ func (d *residentsDesk) Report(ctx context.Context, by, about broker.BSN) (conso
 	if err := d.writer.View(soon, audit.Viewed{How: "inzage"}, broker.Staff{Worker: workerResident, Purpose: purposeInspect, Ground: groundOwnReport, Sought: sought}); err != nil {
 		return console.Report{}, fmt.Errorf("%w: %w", console.ErrNotRecorded, err)
 	}
-	found, err := d.subjectEvents(ctx, about, audit.MentionsConfig{})
+	at, noProof := d.indexed()
+	found, err := d.subjectEvents(ctx, about, audit.MentionsConfig{}, at)
 	if err != nil {
 		return console.Report{}, err
 	}
@@ -193,27 +195,27 @@ func (d *residentsDesk) Report(ctx context.Context, by, about broker.BSN) (conso
 	out := console.Report{Dutch: found.report(words, now)}
 	words.English = true
 	out.English = found.report(words, now)
-	var until time.Time
-	if out.Proof, until, out.NoProof = d.proof(ctx, about, found.mentions); out.NoProof == nil {
-		out.Dutch.ProvedUntil, out.English.ProvedUntil = &until, &until
+	out.NoProof = noProof
+	var got index.Verified
+	if noProof == nil {
+		out.Proof, got, out.NoProof = d.proofFile(ctx, at, about, found.mentions)
+	}
+	if out.NoProof == nil {
+		out.Dutch.ProvedUntil, out.English.ProvedUntil = &got.Until, &got.Until
 	}
 	return out, nil
 }
 
-// proof makes the file that proves that nothing was left out, and tells up to when.
-func (d *residentsDesk) proof(ctx context.Context, about broker.BSN, mentions []audit.Mention) ([]byte, time.Time, error) {
+// indexed is the Merkle log of this gateway; the error says why it has none.
+func (d *residentsDesk) indexed() (indexed, error) {
 	if d.sealing == nil || d.sealing.dir == "" {
-		return nil, time.Time{}, errors.New("this gateway has no folder of the Merkle log (checkpoints.folder)")
+		return indexed{}, errors.New("this gateway has no folder of the Merkle log (checkpoints.folder)")
 	}
 	k, err := checkpoint.NewKeys(d.originOf(d.sealing.origin), d.ring.CheckpointKeys(), nil, 0)
 	if err != nil {
-		return nil, time.Time{}, err
+		return indexed{}, err
 	}
-	file, got, err := d.proofFile(ctx, checkpoint.OpenLog(d.sealing.dir, k), d.sealing.dir, k, about, mentions)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	return file, got.Until, nil
+	return indexed{checkpoint.OpenLog(d.sealing.dir, k), d.sealing.dir, k}, nil
 }
 
 // catalogOf gives the words of policies, each read once.

@@ -23,7 +23,7 @@ func BenchmarkSubjectEvents(b *testing.B) {
 	}
 	defer func() { _ = d.store.Close() }()
 	for b.Loop() {
-		found, err := d.subjectEvents(b.Context(), "999990019", audit.MentionsConfig{})
+		found, err := d.subjectEvents(b.Context(), "999990019", audit.MentionsConfig{}, indexed{})
 		if err != nil || len(found.events) > 0 {
 			b.Fatal(err, len(found.events))
 		}

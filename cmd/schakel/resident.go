@@ -152,7 +152,11 @@ func (r *counter) printed(ctx context.Context, look lookOver, bsn broker.BSN, m 
 		if err := look.record(ctx, d, writer, r.data, audit.Viewed{How: "resident report"}, "data subject "+d.ring.Pseudonym(bsn)); err != nil {
 			return err
 		}
-		found, err := d.subjectEvents(ctx, bsn, audit.MentionsConfig{})
+		by, noIndex := r.indexed(ctx, d, m)
+		if proof != "" && noIndex != nil {
+			return noIndex
+		}
+		found, err := d.subjectEvents(ctx, bsn, audit.MentionsConfig{}, by)
 		if err != nil {
 			return err
 		}
@@ -160,7 +164,7 @@ func (r *counter) printed(ctx context.Context, look lookOver, bsn broker.BSN, m 
 		words.English = english
 		report := found.report(words, time.Now())
 		if proof != "" {
-			proved, err := r.proveComplete(ctx, d, m, bsn, found.mentions, proof)
+			proved, err := d.proveComplete(ctx, by, bsn, found.mentions, proof)
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,19 @@ func (w *world) provesAll(t *testing.T, bsn string, look, hashes []string) {
 		c.Dir, c.Env, c.Stdin = dir, []string{"PATH=" + os.Getenv("PATH")}, strings.NewReader(bsn+"\n")
 		out, _ := c.CombinedOutput()
 		return string(out), c.ProcessState.ExitCode()
+	}
+	// What is found by the index is what the whole log has.
+	quick, say, err := w.subject(bsn, append(look, "--json", "--since", "2020-01-01")...)
+	if err != nil {
+		t.Fatal(say)
+	}
+	whole, say, err := w.subject(bsn, append(look, "--json", "--since", "2020-01-01", "--whole-log")...)
+	if err != nil {
+		t.Fatal(say)
+	}
+	made := regexp.MustCompile(`"gemaaktOp": "[^"]*"`)
+	if !strings.Contains(quick, hashes[0]) || made.ReplaceAllString(quick, "") != made.ReplaceAllString(whole, "") {
+		t.Errorf("by the index:\n%s\nof the whole log:\n%s", quick, whole)
 	}
 	out, code := check(bsn, report)
 	if code != 0 || !strings.Contains(out, "verified: 2 events") || !strings.Contains(out, hashes[0]) || !strings.Contains(out, hashes[1]) {

@@ -33,8 +33,9 @@ type Config struct {
 	Log   string // the log's id
 	Store Source
 	Ring  Ring
-	Vault interface { // encrypts the index of what is not named
+	Vault interface { // encrypts the index of what is not named, and where the events stand
 		Seal(ctx context.Context, keyID, context string, text []byte) (keys.Part, error)
+		Opener
 	}
 
 	// NotNamed tells which events the law permits not to name to a data subject (AVG 23, UAVG 41): they stand in an index of
@@ -48,6 +49,7 @@ type Config struct {
 type content struct {
 	tree       *tree
 	notNamed   *tree
+	places     map[broker.Hash][]place // of the events of an entry, by its key
 	unreadable uint64
 }
 
@@ -72,11 +74,15 @@ func Build(ctx context.Context, c Config) (Manifest, error) {
 		return fail(err)
 	}
 	m.Size, m.Root, m.Unreadable = uint64(len(got.tree.entries)), got.tree.root, got.unreadable
-	sealed, err := c.sealNotNamed(ctx, &m, got.notNamed)
+	notNamed, err := c.sealNotNamed(ctx, &m, got.notNamed)
 	if err != nil {
 		return fail(err)
 	}
-	if err := writeFile(c.Dir, m, got.tree.entries, sealed); err != nil {
+	places, err := c.sealPlaces(ctx, got)
+	if err != nil {
+		return fail(err)
+	}
+	if err := writeFile(c.Dir, m, got.tree, notNamed, places); err != nil {
 		return fail(err)
 	}
 	return m, nil
@@ -86,12 +92,15 @@ func Build(ctx context.Context, c Config) (Manifest, error) {
 var ErrBuilt = errors.New("another process made this index just now")
 
 // Keep builds an index for every day (UTC) until ctx ends, soon after the day is over; and at once where there is none of
-// today yet. Failed is told what did not work; it is tried again.
+// today yet. The one before is held against the log once more: reports go by what it says. Failed is told what did not work; it
+// is tried again.
 func Keep(ctx context.Context, c Config, failed func(error)) {
 	for ctx.Err() == nil {
 		last, err := lastManifest(c.Dir)
 		if err == nil && (last == nil || last.Made.Format(time.DateOnly) < c.now().UTC().Format(time.DateOnly)) {
-			_, err = Build(ctx, c)
+			if _, err = Build(ctx, c); err == nil && last != nil {
+				err = c.checkOne(ctx, *last)
+			}
 		}
 		if err != nil && !errors.Is(err, ErrBuilt) && ctx.Err() == nil {
 			failed(err)
@@ -144,14 +153,9 @@ func (c Config) heads(ctx context.Context, before *Manifest) (map[string]journal
 
 // read makes the content of an index from the log.
 func (c Config) read(ctx context.Context, m Manifest, before *Manifest) (content, error) {
-	window := audit.MentionsConfig{Store: c.Store, KeyOf: c.Ring.OpenRef, After: map[string]journal.ID{}, UpTo: map[string]journal.ID{}}
-	for w, head := range m.UpTo {
-		window.UpTo[w] = head.ID
-		if before != nil {
-			window.After[w] = before.UpTo[w].ID
-		}
-	}
-	var got content
+	window := m.between(before)
+	window.Store, window.KeyOf = c.Store, c.Ring.OpenRef
+	got := content{places: map[broker.Hash][]place{}}
 	named, others := map[string][]broker.Hash{}, map[string][]broker.Hash{}
 	for e, err := range audit.Mentions(ctx, window) {
 		if err != nil {
@@ -169,6 +173,8 @@ func (c Config) read(ctx context.Context, m Manifest, before *Manifest) (content
 				return got, fmt.Errorf("event %s of %s has a pseudonym of a version that this key ring does not have; is it the ring that the gateways use?", e.ID, e.Writer)
 			}
 			to[p] = append(to[p], e.Hash)
+			key := keyOf(m.Log, m.Seq, p)
+			got.places[key] = append(got.places[key], place{e.Writer, journal.ID(e.ID)})
 		}
 	}
 	var err error
@@ -176,6 +182,18 @@ func (c Config) read(ctx context.Context, m Manifest, before *Manifest) (content
 		got.notNamed, err = m.treeOf(others)
 	}
 	return got, err
+}
+
+// between gives the range of events that an index covers, and the one before does not.
+func (m Manifest) between(before *Manifest) audit.MentionsConfig {
+	r := audit.MentionsConfig{After: map[string]journal.ID{}, UpTo: map[string]journal.ID{}}
+	for w, head := range m.UpTo {
+		r.UpTo[w] = head.ID
+		if before != nil {
+			r.After[w] = before.UpTo[w].ID
+		}
+	}
+	return r
 }
 
 func (m Manifest) treeOf(about map[string][]broker.Hash) (*tree, error) {
@@ -211,16 +229,41 @@ func Check(ctx context.Context, c Config, sealed map[uint64]broker.Hash) (indexe
 			err = c.anchored(ctx, m)
 		}
 		if err == nil {
-			var got content
-			if got, err = c.read(ctx, m, before); err == nil && (got.tree.root != m.Root || uint64(len(got.tree.entries)) != m.Size) {
-				err = errors.New("the log has other events, or about others, than this index says")
-			}
+			err = c.holds(ctx, m, before)
 		}
 		if err != nil {
 			return indexes, fmt.Errorf("check index %d: %w", seq, err)
 		}
 		indexes, before = indexes+1, &m
 	}
+}
+
+// holds makes an index again from the log; nil where it is what its manifest says.
+func (c Config) holds(ctx context.Context, m Manifest, before *Manifest) error {
+	got, err := c.read(ctx, m, before)
+	if err == nil && (got.tree.root != m.Root || uint64(len(got.tree.entries)) != m.Size) {
+		err = errors.New("the log has other events, or about others, than this index says")
+	}
+	return err
+}
+
+// checkOne does the same with one of the folder.
+func (c Config) checkOne(ctx context.Context, m Manifest) (err error) {
+	var before *Manifest
+	if m.Seq > 0 {
+		before = &Manifest{}
+		*before, err = readManifest(c.Dir, m.Seq-1)
+	}
+	if err == nil {
+		err = c.anchored(ctx, m)
+	}
+	if err == nil {
+		err = c.holds(ctx, m, before)
+	}
+	if err != nil {
+		err = fmt.Errorf("check index %d: %w", m.Seq, err)
+	}
+	return err
 }
 
 // anchored tells whether the journal has the entries up to which a manifest says that it covers the streams.

@@ -13,6 +13,9 @@
 // What is proved: which events the log has about a BSN, by their hashes. What such an event says is encrypted; that it is what
 // the report tells rests on the log's keeper, and on the agency's receipt, which has the same hash.
 //
+// The same index tells where a person's events stand (Mentions), so that a report need not read the whole log: which days have
+// nothing is proved, and what stands at a place is held against the day's entry. What is not sealed yet is read.
+//
 // It refuses to prove where the index and the log differ. It imports broker, broker/journal, broker/audit, its checkpoint, and
 // keys; only cmd and console may import it.
 package index

@@ -57,30 +57,17 @@ func (p Prover) Prove(ctx context.Context, bsn broker.BSN, mentions []audit.Ment
 			return fail(err)
 		}
 	}
-	last, seal, err := p.sealed(ctx)
+	last, seal, err := sealed(ctx, p.Dir, p.Merkle)
 	if err != nil {
 		return fail(err)
 	}
 	var before *Manifest
 	for seq := range last + 1 {
-		m, t, err := readFile(p.Dir, seq)
-		if err == nil {
-			err = m.follows(before, seq)
-		}
+		m, shown, err := p.day(seq, before, pseudonyms, mentions)
 		if err != nil {
 			return fail(err)
 		}
-		day := Indexed{Manifest: string(m.Text()), Shown: map[string]Shown{}}
-		for _, k := range m.Keys {
-			pseudonym, known := pseudonyms[k.Version]
-			if !known {
-				return fail(fmt.Errorf("version %s of the pseudonym key, which index %d has, was forgotten: what stands under it can't be found any more", k.Version, seq))
-			}
-			if day.Shown[k.Version], err = p.shown(m, t, before, pseudonym, mentions); err != nil {
-				return fail(err)
-			}
-		}
-		out.Indexes = append(out.Indexes, day)
+		out.Indexes = append(out.Indexes, Indexed{Manifest: string(m.Text()), Shown: shown})
 		before = &m
 	}
 	out.Seal = string(seal)
@@ -90,9 +77,32 @@ func (p Prover) Prove(ctx context.Context, bsn broker.BSN, mentions []audit.Ment
 // ErrDiffers tells that an index and the log do not have the same events of a data subject: nothing is proved to them.
 var ErrDiffers = errors.New("the index and the log differ; run `schakel audit index verify` and find out why")
 
+// day proves what one index has of a data subject, under each version of their pseudonym.
+func (p Prover) day(seq uint64, before *Manifest, pseudonyms map[string]string, mentions []audit.Mention) (m Manifest, out map[string]Shown, err error) {
+	d, err := openDay(p.Dir, seq)
+	if err != nil {
+		return m, nil, err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	if m = d.manifest; m.follows(before, seq) != nil {
+		return m, nil, m.follows(before, seq)
+	}
+	out = map[string]Shown{}
+	for _, k := range m.Keys {
+		pseudonym, known := pseudonyms[k.Version]
+		if !known {
+			return m, nil, fmt.Errorf("version %s of the pseudonym key, which index %d has, was forgotten: what stands under it can't be found any more", k.Version, seq)
+		}
+		if out[k.Version], err = p.shown(m, d.leaves, before, pseudonym, mentions); err != nil {
+			return m, nil, err
+		}
+	}
+	return m, out, nil
+}
+
 // shown proves what an index has of a pseudonym, and makes sure that it is what the log has.
-func (p Prover) shown(m Manifest, t *tree, before *Manifest, pseudonym string, mentions []audit.Mention) (Shown, error) {
-	s, err := t.show(keyOf(m.Log, m.Seq, pseudonym))
+func (p Prover) shown(m Manifest, l leaves, before *Manifest, pseudonym string, mentions []audit.Mention) (Shown, error) {
+	s, err := show(l, keyOf(m.Log, m.Seq, pseudonym))
 	if err != nil {
 		return s, err
 	}
@@ -112,18 +122,18 @@ func (p Prover) shown(m Manifest, t *tree, before *Manifest, pseudonym string, m
 var ErrNotSealed = errors.New("no index is sealed in the Merkle log yet; one is made each day, and by `schakel audit index build`")
 
 // sealed finds the last index that the Merkle log has, with the proof of it.
-func (p Prover) sealed(ctx context.Context) (seq uint64, seal []byte, err error) {
-	list, err := numbers(p.Dir)
+func sealed(ctx context.Context, dir string, merkle *checkpoint.Log) (seq uint64, seal []byte, err error) {
+	list, err := numbers(dir)
 	if err != nil {
 		return 0, nil, err
 	}
 	err = ErrNotSealed
 	for _, seq := range slices.Backward(list[max(0, len(list)-3):]) { // the newest may wait for a checkpoint
-		m, failed := readManifest(p.Dir, seq)
+		m, failed := readManifest(dir, seq)
 		if failed != nil {
 			return 0, nil, failed
 		}
-		if seal, failed = p.Merkle.Prove(ctx, m.leaf(), nil); failed == nil {
+		if seal, failed = merkle.Prove(ctx, m.leaf(), nil); failed == nil {
 			return seq, seal, nil
 		}
 		err = fmt.Errorf("%w: %w", ErrNotSealed, failed)

@@ -1,10 +1,12 @@
 package index
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,24 +14,35 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit/checkpoint"
 	"github.com/schakel/schakel/broker/journal"
 )
 
-// An index is one file: the manifest, an empty line, an entry a line, an empty line, and the encrypted index of what is not
-// named. It names no person and no event, and who has it can tell whether a pseudonym that they know is in it.
+// An index is one file: the manifest, an empty line, an entry a line, an empty line, the encrypted index of what is not named on
+// a line, the hashes of the tree (as tlog stores them) and the encrypted places of events. Files of before lack those two. It
+// names no person and no event, and who has it can tell whether a pseudonym that they know is in it.
 const suffix = ".index"
 
 func fileName(seq uint64) string { return fmt.Sprintf("%06d%s", seq, suffix) }
 
+// entryLine is the length of an entry with the end of its line.
+const entryLine = 2*(2*len(broker.Hash{})) + 2
+
 // writeFile puts a whole new file in place, or none; ErrBuilt where there is one.
-func writeFile(dir string, m Manifest, entries []entry, sealed []byte) error {
+func writeFile(dir string, m Manifest, t *tree, notNamed, places []byte) error {
 	b := bytes.NewBuffer(append(m.Text(), '\n'))
-	for _, e := range entries {
+	for _, e := range t.entries {
 		b.Write(append(e.text(), '\n'))
 	}
 	b.WriteByte('\n')
-	b.Write(append(sealed, '\n'))
+	b.Write(append(notNamed, '\n'))
+	for _, h := range t.hashes {
+		b.Write(h[:])
+	}
+	b.Write(places)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
@@ -50,12 +63,122 @@ func writeFile(dir string, m Manifest, entries []entry, sealed []byte) error {
 }
 
 // readSealed reads the encrypted index of what is not named.
-func readSealed(dir string, seq uint64) ([]byte, error) {
-	data, err := os.ReadFile(filepath.Join(dir, fileName(seq)))
+func readSealed(dir string, seq uint64) (line []byte, err error) {
+	d, err := openDay(dir, seq)
 	if err != nil {
 		return nil, err
 	}
-	return data[bytes.LastIndex(data, []byte("\n{"))+1:], nil
+	defer func() { err = errors.Join(err, d.close()) }()
+	return d.notNamed, nil
+}
+
+// day is an index that is open to be looked up in. Nothing that it has is sure but by a proof up to the root of its manifest.
+type day struct {
+	leaves
+	manifest Manifest
+	notNamed []byte
+
+	file    *os.File
+	entries int64 // where they begin
+	hashes  int64
+	places  int64
+}
+
+func openDay(dir string, seq uint64) (d *day, err error) {
+	d = &day{}
+	if d.file, err = os.Open(filepath.Join(dir, fileName(seq))); err != nil {
+		return nil, fmt.Errorf("read index %d: %w", seq, err)
+	}
+	whole, err := d.open()
+	if err == nil && d.manifest.Seq != seq {
+		err = errors.New("its manifest has another number")
+	}
+	if err == nil && !whole { // a file of before
+		var t *tree
+		_, t, err = readFile(dir, seq)
+		d.leaves = t
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("read index %d: %w", seq, err), d.close())
+	}
+	return d, nil
+}
+
+// open finds where everything is; not whole where there are no hashes.
+func (d *day) open() (whole bool, err error) {
+	if d.manifest, err = manifestOf(d.file); err != nil {
+		return false, err
+	}
+	d.leaves, d.entries = inFile{d}, int64(len(d.manifest.Text()))+1
+	after := d.entries + int64(d.manifest.Size)*int64(entryLine) + 1
+	info, err := d.file.Stat()
+	if err != nil {
+		return false, err
+	}
+	if d.manifest.Size > uint64(info.Size()) || after > info.Size() {
+		return false, errShort
+	}
+	if d.notNamed, err = bufio.NewReader(io.NewSectionReader(d.file, after, info.Size()-after)).ReadBytes('\n'); err != nil {
+		return false, errShort
+	}
+	d.hashes = after + int64(len(d.notNamed))
+	d.places = d.hashes + tlog.StoredHashCount(int64(d.manifest.Size))*tlog.HashSize
+	d.notNamed = d.notNamed[:len(d.notNamed)-1]
+	if d.hashes == info.Size() && d.manifest.Size > 0 {
+		return false, nil
+	}
+	if d.places > info.Size() {
+		return false, errShort
+	}
+	return true, nil
+}
+
+var errShort = errors.New("it ends too early: the file was altered")
+
+func (d *day) close() error { return d.file.Close() }
+
+// readPlaces gives the encrypted places; nothing in a file of before.
+func (d *day) readPlaces() ([]byte, error) {
+	if _, is := d.leaves.(inFile); !is {
+		return nil, nil
+	}
+	if _, err := d.file.Seek(d.places, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(d.file)
+}
+
+// inFile are the leaves of a day as they stand in its file.
+type inFile struct{ *day }
+
+func (f inFile) size() int { return int(f.manifest.Size) }
+
+func (f inFile) entry(i int) (entry, error) {
+	line := make([]byte, entryLine)
+	if _, err := f.file.ReadAt(line, f.entries+int64(i)*int64(entryLine)); err != nil {
+		return entry{}, errShort
+	}
+	return parseEntry(line)
+}
+
+// ReadHashes implements tlog.HashReader.
+func (f inFile) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	out := make([]tlog.Hash, len(indexes))
+	for i, n := range indexes {
+		if _, err := f.file.ReadAt(out[i][:], f.hashes+n*tlog.HashSize); err != nil {
+			return nil, errShort
+		}
+	}
+	return out, nil
+}
+
+// parseEntry reads one line.
+func parseEntry(line []byte) (e entry, err error) {
+	key, digest, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
+	if errors.Join(e.key.UnmarshalText(key), e.digest.UnmarshalText(digest)) != nil {
+		return e, errors.New("an entry was altered")
+	}
+	return e, nil
 }
 
 // readFile reads an index and makes sure that its entries make the root of its manifest.
@@ -68,17 +191,18 @@ func readFile(dir string, seq uint64) (Manifest, *tree, error) {
 		return fail(err)
 	}
 	head, rest, _ := bytes.Cut(data, []byte("\n\n"))
-	m, err := parseManifest(append(head, '\n'))
+	m, err := parseManifest(append(bytes.Clone(head), '\n'))
 	if err != nil {
 		return fail(err)
 	}
-	list, _, _ := strings.Cut("\n"+string(rest), "\n\n")
+	if m.Size > uint64(len(rest)) || m.Size*uint64(entryLine) >= uint64(len(rest)) {
+		return fail(errShort)
+	}
 	var entries []entry
-	for line := range strings.Lines(strings.TrimPrefix(list, "\n")) {
-		var e entry
-		key, digest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if err := errors.Join(e.key.UnmarshalText([]byte(key)), e.digest.UnmarshalText([]byte(digest))); err != nil {
-			return fail(errors.New("an entry was altered"))
+	for line := range slices.Chunk(rest[:m.Size*uint64(entryLine)], entryLine) {
+		e, err := parseEntry(line)
+		if err != nil {
+			return fail(err)
 		}
 		entries = append(entries, e)
 	}
@@ -86,7 +210,7 @@ func readFile(dir string, seq uint64) (Manifest, *tree, error) {
 	if err != nil {
 		return fail(err)
 	}
-	if t.root != m.Root || uint64(len(entries)) != m.Size || m.Seq != seq {
+	if t.root != m.Root || m.Seq != seq || rest[len(entries)*entryLine] != '\n' {
 		return fail(errors.New("its entries do not make the root of its manifest: the file was altered"))
 	}
 	return m, t, nil
@@ -118,12 +242,17 @@ func numbers(dir string) ([]uint64, error) {
 }
 
 // readManifest reads the manifest alone.
-func readManifest(dir string, seq uint64) (Manifest, error) {
+func readManifest(dir string, seq uint64) (m Manifest, err error) {
 	f, err := os.Open(filepath.Join(dir, fileName(seq)))
 	if err != nil {
 		return Manifest{}, err
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return manifestOf(f)
+}
+
+// manifestOf reads what a file begins with.
+func manifestOf(f *os.File) (Manifest, error) {
 	head := make([]byte, 0, 4096)
 	for {
 		if end := bytes.Index(head, []byte("\n\n")); end >= 0 {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/audit/checkpoint"
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/bolt"
@@ -52,6 +53,8 @@ type town struct {
 	writer *audit.Writer
 	cfg    Config
 	merkle string
+	name   string          // of the writer
+	folder *archive.Folder // nil: nothing is archived
 	alarms []checkpoint.Alarm
 	mu     sync.Mutex
 }
@@ -71,7 +74,7 @@ func newTown(t testing.TB) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &town{t: t, store: store, ring: ring, vault: keys.NewVault(store, ring), merkle: filepath.Join(dir, "checkpoints")}
+	w := &town{t: t, name: "gw", store: store, ring: ring, vault: keys.NewVault(store, ring), merkle: filepath.Join(dir, "checkpoints")}
 	w.cfg = Config{Dir: filepath.Join(dir, "index"), Log: logID, Store: store, Ring: ring, Vault: w.vault}
 	w.open()
 	return w
@@ -80,7 +83,7 @@ func newTown(t testing.TB) *town {
 func (w *town) open() {
 	w.t.Helper()
 	var err error
-	w.writer, err = audit.Open(w.t.Context(), audit.Config{Store: w.store, Writer: "gw", Log: logID, Version: "test", Vault: w.vault,
+	w.writer, err = audit.Open(w.t.Context(), audit.Config{Store: w.store, Writer: w.name, Log: logID, Version: "test", Vault: w.vault,
 		Pseudonym: w.ring.Pseudonym, View: fixedView{}, Limit: 10 * time.Second})
 	if err != nil {
 		w.t.Fatal(err)
@@ -115,9 +118,9 @@ func (w *town) build() Manifest {
 func (w *town) seal() {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(w.t.Context())
-	sealed := make(chan journal.ID, 100)
+	sealed := make(chan checkpoint.Seal, 100)
 	c, err := checkpoint.New(checkpoint.Config{
-		Dir: w.merkle, Origin: origin, Streams: Streams{w.store, w.cfg.Dir}, Every: 100 * time.Millisecond, Grace: 10 * time.Millisecond,
+		Dir: w.merkle, Origin: origin, Streams: w.streams(), Every: 100 * time.Millisecond, Grace: 10 * time.Millisecond,
 		Key: func() (checkpoint.Key, error) {
 			k, err := w.ring.CheckpointKey()
 			return checkpoint.Key{Public: k.Public, Sign: k.Sign}, err
@@ -126,7 +129,7 @@ func (w *town) seal() {
 		Lease:      func(context.Context) (uint64, time.Time, error) { return 1, time.Now().Add(time.Hour), nil },
 		Remembered: func(context.Context) ([]byte, error) { return nil, nil },
 		Sealed: func(_ context.Context, s checkpoint.Seal) error {
-			sealed <- s.Streams[checkpoint.Index].ID
+			sealed <- s
 			return nil
 		},
 		Alarm:  func(a checkpoint.Alarm) { w.mu.Lock(); defer w.mu.Unlock(); w.alarms = append(w.alarms, a) },
@@ -143,16 +146,28 @@ func (w *town) seal() {
 	running.Go(func() { c.Run(ctx) })
 	defer running.Wait()
 	defer cancel()
+	archived, err := w.streams().Head(w.t.Context(), checkpoint.Archive)
+	if w.folder != nil && err != nil {
+		w.t.Fatal(err)
+	}
 	for deadline := time.After(15 * time.Second); ; {
 		select {
-		case id := <-sealed:
-			if id == last.id() {
+		case s := <-sealed:
+			if s.Streams[checkpoint.Index].ID == last.id() && (w.folder == nil || s.Streams[checkpoint.Archive] == archived) {
 				return
 			}
 		case <-deadline:
 			w.t.Fatal("the index was not sealed in time")
 		}
 	}
+}
+
+func (w *town) streams() checkpoint.Streams {
+	streams := Streams{w.store, w.cfg.Dir}
+	if w.folder == nil {
+		return streams
+	}
+	return archive.Streams{Streams: streams, Folder: w.folder}
 }
 
 func (w *town) keys() checkpoint.Keys {
@@ -169,7 +184,7 @@ func (w *town) prover() Prover {
 
 func (w *town) mentions(of broker.BSN) (out []audit.Mention) {
 	w.t.Helper()
-	for m, err := range audit.Mentions(w.t.Context(), audit.MentionsConfig{Store: w.store, KeyOf: w.ring.OpenRef, Of: w.ring.Pseudonyms(of)}) {
+	for m, err := range audit.Mentions(w.t.Context(), audit.MentionsConfig{Store: w.cfg.Store, KeyOf: w.ring.OpenRef, Of: w.ring.Pseudonyms(of)}) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -330,7 +345,7 @@ func (w *town) forge(seq uint64, change func([]entry) []entry) {
 	if err := os.Remove(filepath.Join(w.cfg.Dir, fileName(seq))); err != nil {
 		w.t.Fatal(err)
 	}
-	if err := writeFile(w.cfg.Dir, m, forged.entries, []byte("{}")); err != nil {
+	if err := writeFile(w.cfg.Dir, m, forged, []byte("{}"), nil); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -480,7 +495,7 @@ func TestBuildOnce(t *testing.T) {
 		t.Errorf("built from a journal that lacks what was indexed: %v", err)
 	}
 	whole := w.file(0)
-	for i := 0; i < bytes.LastIndex(whole, []byte("\n{"))-1; i += 5 {
+	for i := 0; i < bytes.Index(whole, []byte("\n{"))-1; i += 5 {
 		bent := bytes.Clone(whole)
 		bent[i] ^= 1
 		w.put(0, bent)
@@ -575,7 +590,7 @@ func TestAnyIndex(t *testing.T) {
 		}
 		m.Size, m.Root = uint64(len(who)), tr.root
 		for _, p := range append(who, "1.nobody", "1.stranger", "2.x") {
-			s, err := tr.show(keyOf(m.Log, m.Seq, p))
+			s, err := show(tr, keyOf(m.Log, m.Seq, p))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -606,7 +621,7 @@ func TestAnyIndex(t *testing.T) {
 			}
 			// Neighbours of somebody else prove nothing here, unless nothing stands between them.
 			for _, q := range who {
-				other, err := tr.show(keyOf(m.Log, m.Seq, q))
+				other, err := show(tr, keyOf(m.Log, m.Seq, q))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -616,7 +631,7 @@ func TestAnyIndex(t *testing.T) {
 			}
 			if _, in := about[p]; in {
 				for _, q := range []string{"1.nobody", "1.stranger", "2.x"} {
-					absent, err := tr.show(keyOf(m.Log, m.Seq, q))
+					absent, err := show(tr, keyOf(m.Log, m.Seq, q))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -645,7 +660,7 @@ func TestNoAbsenceOfWhoIsThere(t *testing.T) {
 		if i < 0 || i >= len(tr.entries) {
 			return nil
 		}
-		p, err := tr.place(i)
+		p, err := placeOf(tr, i)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -695,7 +710,7 @@ func TestManifestsAreAChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f.Indexes[2].Shown["2"], err = tr.show(keyOf(m.Log, m.Seq, "")); err != nil {
+	if f.Indexes[2].Shown["2"], err = show(tr, keyOf(m.Log, m.Seq, "")); err != nil {
 		t.Fatal(err)
 	}
 	if bent, err = json.Marshal(f); err != nil {

@@ -92,12 +92,26 @@ type Place struct {
 	Proof  []broker.Hash `json:"proof"` // RFC 6962, 2.1.1
 }
 
-func (t *tree) place(i int) (*Place, error) {
-	proof, err := tlog.ProveRecord(int64(len(t.entries)), int64(i), t)
+// leaves are the sorted entries of an index with the hashes of its tree: in memory (tree) or in a file (day).
+type leaves interface {
+	tlog.HashReader
+	size() int
+	entry(i int) (entry, error)
+}
+
+func (t *tree) size() int                  { return len(t.entries) }
+func (t *tree) entry(i int) (entry, error) { return t.entries[i], nil }
+
+func placeOf(l leaves, i int) (*Place, error) {
+	e, err := l.entry(i)
 	if err != nil {
 		return nil, err
 	}
-	p := &Place{Index: uint64(i), Key: t.entries[i].key, Digest: t.entries[i].digest}
+	proof, err := tlog.ProveRecord(int64(l.size()), int64(i), l)
+	if err != nil {
+		return nil, err
+	}
+	p := &Place{Index: uint64(i), Key: e.key, Digest: e.digest}
 	for _, h := range proof {
 		p.Proof = append(p.Proof, broker.Hash(h))
 	}
@@ -124,49 +138,73 @@ type Shown struct {
 	After  *Place        `json:"after,omitempty"`
 }
 
-// show proves what the tree has under a key.
-func (t *tree) show(key broker.Hash) (s Shown, err error) {
-	i, found := slices.BinarySearchFunc(t.entries, key, func(e entry, k broker.Hash) int { return compare(e.key, k) })
-	if found {
-		s.Here, err = t.place(i)
-		return s, err
+// show proves what an index has under a key.
+func show(l leaves, key broker.Hash) (s Shown, err error) {
+	low, high := 0, l.size()
+	for low < high {
+		mid := low + (high-low)/2
+		e, err := l.entry(mid)
+		if err != nil {
+			return s, err
+		}
+		switch order := compare(e.key, key); {
+		case order == 0:
+			s.Here, err = placeOf(l, mid)
+			return s, err
+		case order < 0:
+			low = mid + 1
+		default:
+			high = mid
+		}
 	}
-	if i > 0 {
-		s.Before, err = t.place(i - 1)
+	if low > 0 {
+		s.Before, err = placeOf(l, low-1)
 	}
-	if err == nil && i < len(t.entries) {
-		s.After, err = t.place(i)
+	if err == nil && low < l.size() {
+		s.After, err = placeOf(l, low)
 	}
 	return s, err
 }
 
-// verify makes sure that the index of a manifest has exactly these events of a pseudonym.
-func (s Shown) verify(m Manifest, pseudonym string) error {
-	want := newEntry(m.Log, m.Seq, pseudonym, s.Events)
+// proved tells whether the index of a manifest has something under a key, after making sure that it does, or does not.
+func (s Shown) proved(m Manifest, key broker.Hash) (here bool, err error) {
 	for _, p := range []*Place{s.Here, s.Before, s.After} {
 		if p != nil {
 			if err := p.verify(m); err != nil {
-				return fmt.Errorf("a place that the index does not have: %w", err)
+				return false, fmt.Errorf("a place that the index does not have: %w", err)
 			}
 		}
 	}
 	switch {
 	case s.Here != nil:
-		if s.Before != nil || s.After != nil || len(s.Events) == 0 || s.Here.Key != want.key || s.Here.Digest != want.digest {
-			return errors.New("the index has other events than are named")
+		if s.Before != nil || s.After != nil || s.Here.Key != key {
+			return false, errors.New("the place is of another")
 		}
-		return nil
-	case len(s.Events) > 0:
-		return errors.New("events are named without the place that has them")
+		return true, nil
 	case s.Before == nil && s.After == nil && m.Size == 0:
-		return nil
-	case s.Before == nil && s.After != nil && s.After.Index == 0 && compare(want.key, s.After.Key) < 0:
-		return nil
-	case s.After == nil && s.Before != nil && s.Before.Index == m.Size-1 && compare(s.Before.Key, want.key) < 0:
-		return nil
+		return false, nil
+	case s.Before == nil && s.After != nil && s.After.Index == 0 && compare(key, s.After.Key) < 0:
+		return false, nil
+	case s.After == nil && s.Before != nil && s.Before.Index == m.Size-1 && compare(s.Before.Key, key) < 0:
+		return false, nil
 	case s.Before != nil && s.After != nil && s.After.Index == s.Before.Index+1 &&
-		compare(s.Before.Key, want.key) < 0 && compare(want.key, s.After.Key) < 0:
-		return nil
+		compare(s.Before.Key, key) < 0 && compare(key, s.After.Key) < 0:
+		return false, nil
 	}
-	return errors.New("that there is nothing is not proved: these are not the two neighbours of where it would stand")
+	return false, errors.New("that there is nothing is not proved: these are not the two neighbours of where it would stand")
+}
+
+// verify makes sure that the index of a manifest has exactly these events of a pseudonym.
+func (s Shown) verify(m Manifest, pseudonym string) error {
+	want := newEntry(m.Log, m.Seq, pseudonym, s.Events)
+	here, err := s.proved(m, want.key)
+	switch {
+	case err != nil:
+		return err
+	case here && (len(s.Events) == 0 || s.Here.Digest != want.digest):
+		return errors.New("the index has other events than are named")
+	case !here && len(s.Events) > 0:
+		return errors.New("events are named without the place that has them")
+	}
+	return nil
 }
