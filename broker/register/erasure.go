@@ -40,6 +40,9 @@ type BeginErasure struct {
 	Selection   broker.Touch  `json:"selection"`
 	Generations []string      `json:"generations"`
 	Parts       []ErasedParts `json:"parts,omitempty"` // of ErasureExpired only: of one person, numbers would tell about them
+	// Residents are opaque keys of whom the register has requests or representations that go. Nothing new is taken about them
+	// until it has ended, and every view forgets them then.
+	Residents []broker.Touch `json:"residents,omitempty"`
 }
 
 // ErasedParts is how many parts of an activity go.
@@ -71,6 +74,8 @@ func (c BeginErasure) check(e env) (Command, error) {
 		err = errors.New("a name of a generation is not one")
 	case slices.ContainsFunc(c.Parts, func(p ErasedParts) bool { return !activityName.MatchString(p.Activity) }):
 		err = errors.New("a name of an activity is not one")
+	default:
+		err = e.mayErase(c.Residents)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("begin erasure: %w", err)
@@ -127,6 +132,7 @@ func (c EndErasure) apply(e env, _ broker.Position) error {
 	}
 	e.erasures = slices.Clone(e.erasures)
 	e.erasures[c.Erasure-1].Ended = e.when
+	e.forget(e.erasures[c.Erasure-1].Residents, e.touch)
 	return nil
 }
 
@@ -151,16 +157,30 @@ func (r *Register) OpenCasesOf(b broker.BSN) []broker.CaseID {
 // CaseKey names the data key of a case.
 func (r *Register) CaseKey(id broker.CaseID) string { return keyOfCase(r.cfg.Touch.ofCase(id)) }
 
-// Dossier is what the stream has of one case.
+// Dossier is what the stream has of one case, or of what one resident asked and who represents them.
 type Dossier struct {
 	Key    string
 	Parts  int
-	Closed time.Time // zero while it is open
+	Closed time.Time // zero while it is open: a case, or a request, restriction or representation of a resident
 }
 
-// Dossiers reads which entries are about which case, by the references of their parts alone (keys.Ring.OpenRef): it opens none,
-// and also knows those that were erased.
-func Dossiers(ctx context.Context, store Store, keyOf func(ref []byte) (string, error)) ([]Dossier, error) {
+// Dossiers reads which entries are about which case or resident, by the references of their parts alone (keys.Ring.OpenRef): it
+// opens none, and also knows those that were erased.
+func (r *Register) Dossiers(ctx context.Context, keyOf func(ref []byte) (string, error)) ([]Dossier, error) {
+	out, err := readDossiers(ctx, r.cfg.Store, keyOf)
+	ends := r.residentsEnd()
+	for i, d := range out {
+		if _, is := ResidentOf(d.Key); !is {
+			continue
+		}
+		if end, known := ends[d.Key]; known && (end.IsZero() || d.Closed.Before(end)) {
+			out[i].Closed = end
+		}
+	}
+	return out, err
+}
+
+func readDossiers(ctx context.Context, store Store, keyOf func(ref []byte) (string, error)) ([]Dossier, error) {
 	at := map[string]int{}
 	var out []Dossier
 	for after := (journal.ID{}); ; {
@@ -180,14 +200,15 @@ func Dossiers(ctx context.Context, store Store, keyOf func(ref []byte) (string, 
 			if err != nil {
 				return nil, fmt.Errorf("read register entry %s: %w", e.ID, err)
 			}
-			if key == keyOfCase(touchOfCase(key)) {
+			_, resident := ResidentOf(key)
+			if resident || key == keyOfCase(touchOfCase(key)) {
 				n, known := at[key]
 				if !known {
 					n = len(out)
 					at[key], out = n, append(out, Dossier{Key: key})
 				}
 				out[n].Parts++
-				if out[n].Closed = (time.Time{}); s.Kind == (CloseCase{}).kind() {
+				if out[n].Closed = (time.Time{}); resident || s.Kind == (CloseCase{}).kind() {
 					out[n].Closed = s.Time
 				}
 			}

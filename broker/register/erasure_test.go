@@ -20,7 +20,7 @@ func TestErasures(t *testing.T) {
 		return BeginErasure{Erasure: n, Of: ErasureExpired, Until: noon, Selection: "opaque", Generations: []string{"2021Q1", "2021Q2.3"},
 			Parts: []ErasedParts{{"ontruiming-voorkomen", 12}, {"staff", 3}}}
 	}
-	refuses("not under way", EndErasure{1})
+	refuses("not under way", EndErasure{Erasure: 1})
 	refuses("another erasure began", begin(2))
 	for says, change := range map[string]func(*BeginErasure){
 		"lacks":                 func(c *BeginErasure) { c.Generations = nil },
@@ -35,12 +35,12 @@ func TestErasures(t *testing.T) {
 	}
 	w.do(begin(1))
 	refuses("did not end", begin(2))
-	refuses("not under way", EndErasure{2})
+	refuses("not under way", EndErasure{Erasure: 2})
 	if got := w.Erasures(); len(got) != 1 || !got[0].Ended.IsZero() || got[0].Begun.IsZero() {
 		t.Errorf("%+v", got)
 	}
-	w.do(EndErasure{1})
-	refuses("not under way", EndErasure{1})
+	w.do(EndErasure{Erasure: 1})
+	refuses("not under way", EndErasure{Erasure: 1})
 	w.do(begin(2))
 	refuses("number 2", RestoreLog{Number: 2, Backup: broker.Hash{1}, Taken: noon})
 	w.do(RestoreLog{Number: 1, Backup: broker.Hash{1}, Taken: noon})
@@ -60,7 +60,7 @@ func TestDossiers(t *testing.T) {
 		t.Errorf("open cases: %v, %v", got, w.OpenCasesOf(bsns[2]))
 	}
 	delete(w.store.keys, w.CaseKey("erased"))
-	got, err := Dossiers(t.Context(), w.store, newWrapper().OpenRef)
+	got, err := w.Dossiers(t.Context(), newWrapper().OpenRef)
 	if err != nil || len(got) != 4 {
 		t.Fatal(got, err)
 	}

@@ -99,7 +99,7 @@ func ResidentNumber() string {
 // keyOfResident is the key of what a resident asked and who represents them. It is apart from that of their cases: those are
 // of agencies.
 func keyOfResident(touch TouchFunc, about broker.BSN) (keyID, part string) {
-	return "resident:" + string(touch.ofSubject(about)), "resident"
+	return residentKey(touch.ofSubject(about)), "resident"
 }
 
 // openAtMost bounds how many requests about one person wait for an answer.
@@ -120,7 +120,11 @@ func (c MakeRequest) check(e env) (Command, error) {
 	if err := e.newResidentID(c.ID); err != nil {
 		return bad(err)
 	}
-	if err := checkResidents(c.About, c.By); err != nil {
+	err := checkResidents(c.About, c.By)
+	if err == nil {
+		err = e.notErasing(c.About)
+	}
+	if err != nil {
 		return bad(err)
 	}
 	if !slices.Contains(RequestKinds(), c.Kind) {
@@ -139,7 +143,7 @@ func (c MakeRequest) check(e env) (Command, error) {
 	}
 	open := 0
 	for _, r := range e.allRequests() {
-		if r.About == c.About && r.Answer == nil {
+		if r != nil && r.About == c.About && r.Answer == nil {
 			open++
 		}
 	}
@@ -333,7 +337,7 @@ func (r *Register) requests(which func(*RequestState) bool) []RequestState {
 	defer r.mu.RUnlock()
 	var out []RequestState
 	for _, q := range r.state.requests.own {
-		if which(q) {
+		if q != nil && which(q) {
 			out = append(out, *q)
 		}
 	}

@@ -66,6 +66,9 @@ func (c AddRepresentation) check(e env) (Command, error) {
 		err = checkResidents(c.About, c.By)
 	}
 	if err == nil {
+		err = e.notErasing(c.About)
+	}
+	if err == nil {
 		err = c.checkTerms()
 	}
 	if err != nil {

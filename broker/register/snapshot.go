@@ -195,6 +195,9 @@ func (r *Register) copyView() (view, error) {
 		v.teams[name] = t
 	}
 	for _, q := range s.requests.own {
+		if q == nil {
+			continue
+		}
 		v.residents = append(v.residents, residentRecord{Request: q})
 	}
 	for _, p := range s.representations.own {

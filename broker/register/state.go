@@ -17,7 +17,7 @@ type state struct {
 	agreements layer[string, *agreement]
 	officers   layer[OfficerRef, *Officer]
 	drafts     layer[int, *proposal]
-	requests   layer[string, *RequestState]
+	requests   layer[string, *RequestState] // nil for one that was erased
 
 	representations layer[string, *Representation] // nil for one that ended
 	restricted      layer[broker.Touch, bool]      // persons of whom nothing is given (AVG 18)

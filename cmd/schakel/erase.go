@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -46,7 +47,8 @@ func newErase() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "erase --expired | --subject-bsn-file FILE | --case ID",
 		Short: "Erase what the log has kept long enough, by its keys; everything that proves the log stays",
-		Long: `Makes parts of the log unreadable for ever: who asked, whom it was about, and what the register has of a case. The events stay,
+		Long: `Makes parts of the log unreadable for ever: who asked, whom it was about, what the register has of a case, and what a resident asked
+with the answer. The events stay,
 so that the log can be verified, replayed and proved as before. Terms for each activity stand in the policy in force
 (` + retention.File + `), which says who decides them. Without --before-term nothing goes of which a term has not ended.
 
@@ -177,7 +179,7 @@ func (d *desk) erase(ctx context.Context, q *eraseRequest, writer *audit.Writer,
 	record := d.recordErasure(writer, q)
 	if open == nil {
 		begin := register.BeginErasure{Erasure: len(d.register.Erasures()) + 1, Of: q.of, BeforeTerm: q.beforeTerm, Until: now,
-			Selection: d.selectionOf(q), Generations: survey.Generation}
+			Selection: d.selectionOf(q), Generations: survey.Generation, Residents: residentsOf(survey.Keys)}
 		if q.of == register.ErasureExpired {
 			for _, a := range survey.Activities {
 				if a.Due > 0 {
@@ -190,6 +192,10 @@ func (d *desk) erase(ctx context.Context, q *eraseRequest, writer *audit.Writer,
 		}
 		open = d.openErasure()
 	}
+	survey.Keys = slices.DeleteFunc(survey.Keys, func(key string) bool {
+		touch, is := register.ResidentOf(key)
+		return is && !slices.Contains(open.Residents, touch) // the register may take something about them
+	})
 	cfg := retention.EraseConfig{Store: d.store, Ring: d.ring, Settle: q.settle, At: func(s retention.Step) error {
 		if !q.json {
 			_, _ = fmt.Fprintln(q.say, s)
@@ -215,6 +221,16 @@ func (d *desk) erase(ctx context.Context, q *eraseRequest, writer *audit.Writer,
 	return err
 }
 
+// residentsOf gives of whom what they asked goes. Of more than one erasure takes, the others stay for the next.
+func residentsOf(keys []string) (out []broker.Touch) {
+	for _, key := range keys {
+		if touch, is := register.ResidentOf(key); is && len(out) < register.MaxErasedResidents {
+			out = append(out, touch)
+		}
+	}
+	return out
+}
+
 // aloneWith tells that no other process can have this journal open: it is a file.
 func aloneWith(store journal.Store) bool {
 	if both, ok := store.(*archive.Store); ok {
@@ -233,10 +249,13 @@ func (q *eraseRequest) choose(d *desk) error {
 		if err != nil {
 			return err
 		}
-		q.selection.Subjects = d.ring.Pseudonyms(bsn)
+		q.selection.Subjects, q.selection.Resident = d.ring.Pseudonyms(bsn), d.register.ResidentKey(bsn)
 		q.sought, q.inUse = "data subject "+d.ring.Pseudonym(bsn), func() error {
 			if open := d.register.OpenCasesOf(bsn); q.beforeTerm && len(open) > 0 {
 				return fmt.Errorf("this person is in %d open cases, for which they are asked about still: close those first (`schakel register case close`)", len(open))
+			}
+			if q.beforeTerm {
+				return d.register.ResidentInUse(bsn)
 			}
 			return nil
 		}
@@ -325,12 +344,16 @@ func (d *desk) survey(ctx context.Context, q *eraseRequest, now time.Time) (rete
 	if !q.json {
 		cfg.Progress = func(n int) { _, _ = fmt.Fprintf(q.say, "\r%d events read", n) }
 	}
-	dossiers, err := register.Dossiers(ctx, d.store, d.ring.OpenRef)
+	dossiers, err := d.register.Dossiers(ctx, d.ring.OpenRef)
 	if err != nil {
 		return retention.Survey{}, terms, err
 	}
 	for _, f := range dossiers {
-		cfg.Dossiers = append(cfg.Dossiers, retention.Dossier{Key: f.Key, Parts: f.Parts, Ended: f.Closed})
+		one := retention.Dossier{Key: f.Key, Activity: retention.Cases, Parts: f.Parts, Ended: f.Closed}
+		if _, is := register.ResidentOf(f.Key); is {
+			one.Activity = retention.Residents
+		}
+		cfg.Dossiers = append(cfg.Dossiers, one)
 	}
 	survey, err := retention.Make(ctx, cfg, q.selection)
 	return survey, terms, err

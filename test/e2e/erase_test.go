@@ -80,6 +80,12 @@ func TestEraseCommand(t *testing.T) {
 		return w.schakel(append(append([]string{"erase"}, args...), officer...)...)
 	}
 	subject := []string{"--subject-bsn-file", file, "--before-term"}
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("canary-vraag\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	asked := w.counter(t, resident.Reveal()+"\n", "request", "make", "--officer", "privacy-1", "--kind", "complaint", "--text", text)
+	number := strings.Fields(asked)[1]
 	for _, no := range []struct {
 		says string
 		args []string
@@ -99,6 +105,10 @@ func TestEraseCommand(t *testing.T) {
 			}
 		}
 	}
+	if out, err := erase(subject...); err == nil || !strings.Contains(out, "waits for an answer") {
+		t.Errorf("erased with a request that waits: %v, %s", err, out)
+	}
+	w.counter(t, "", "request", "answer", number, "--officer", "privacy-1", "--outcome", "granted", "--text", text)
 	theCase := []string{"--case", v["CASE"], "--before-term"}
 	w.killedErasing(t, append(append([]string{"erase"}, theCase...), officer[:4]...))
 	if out, err := erase(subject...); err == nil || !strings.Contains(out, "erasure 1, of a case, was interrupted") {
@@ -113,6 +123,9 @@ func TestEraseCommand(t *testing.T) {
 
 	if r := report(resident.Reveal()); len(r.Acts) != 1 || r.Acts[0].State != audit.ActErased || len(r.Acts[0].Given) > 0 {
 		t.Errorf("after: %+v", r.Acts)
+	}
+	if out := w.counter(t, "", "request", "list"); strings.Contains(out, number) {
+		t.Errorf("what the resident asked is there still: %s", out)
 	}
 	ask(v["OTHER_CASE"], v["OTHER_WORKER"]) // the server goes on, under the ring as it is now
 	for _, whole := range [][]string{{"verify"}, {"replay"}, {"index", "verify"}} {

@@ -28,7 +28,7 @@ const (
 	carol broker.BSN = "999990032"
 )
 
-var theTerms = Terms{Staff: term("P10Y"), Cases: term("P5Y"), Purposes: map[broker.Purpose]Term{"short": term("P2Y"), "long": term("P5Y")}}
+var theTerms = Terms{Staff: term("P10Y"), Cases: term("P5Y"), Residents: term("P3Y"), Purposes: map[broker.Purpose]Term{"short": term("P2Y"), "long": term("P5Y")}}
 
 func term(text string) Term {
 	t, err := ParseTerm(text)
@@ -214,13 +214,24 @@ func TestSurvey(t *testing.T) {
 		t.Errorf("all of alice: %v, %v", s.Keys, s.Generation)
 	}
 	// A case goes by the day on which it was closed.
-	if _, err := h.store.PutKeys(t.Context(), wrapped(t, h.ring, "case:open", "case:closed")); err != nil {
+	if _, err := h.store.PutKeys(t.Context(), wrapped(t, h.ring, "case:open", "case:closed", "resident:waits", "resident:answered")); err != nil {
 		t.Fatal(err)
 	}
 	closed := time.Date(2020, 1, 1, 12, 0, 0, 0, time.UTC)
-	s := h.survey("2025-01-02", Selection{}, Dossier{Key: "case:open", Parts: 3}, Dossier{Key: "case:closed", Parts: 4, Ended: closed}, Dossier{Key: "case:gone", Parts: 5, Ended: closed})
+	s := h.survey("2025-01-02", Selection{}, Dossier{"case:open", Cases, 3, time.Time{}}, Dossier{"case:closed", Cases, 4, closed}, Dossier{"case:gone", Cases, 5, closed})
 	if !slices.Contains(s.Keys, "case:closed") || slices.Contains(s.Keys, "case:open") || counts(s, Cases) != [4]int{7, 4, 4, 5} {
 		t.Errorf("cases: %v, %v", s.Keys, counts(s, Cases))
+	}
+	// What a resident asked, three years after all was answered; and with them when they are selected.
+	asked := []Dossier{{"resident:waits", Residents, 1, time.Time{}}, {"resident:answered", Residents, 2, closed}}
+	for at, want := range map[string]bool{"2023-01-01": false, "2023-01-02": true} {
+		s := h.survey(at, Selection{}, asked...)
+		if slices.Contains(s.Keys, "resident:answered") != want || slices.Contains(s.Keys, "resident:waits") || counts(s, Residents)[0] != 3 {
+			t.Errorf("residents at %s: %v, %v", at, s.Keys, counts(s, Residents))
+		}
+	}
+	if s := h.survey("2021-01-01", Selection{Resident: "resident:answered", BeforeTerm: true}, asked...); !slices.Equal(s.Keys, []string{"resident:answered"}) {
+		t.Errorf("one resident before the term: %v", s.Keys)
 	}
 	// A purpose that the policy gives no term stays.
 	h.ask("2021-03-01", "nobody-decided", alice)

@@ -11,18 +11,19 @@ import (
 	"github.com/schakel/schakel/keys"
 )
 
-// Dossier is what the register keeps under one key, and since when that serves no more; zero where it still does.
+// Dossier is what the register keeps under one key for an activity, and since when that serves no more; zero where it still does.
 type Dossier struct {
-	Key   string
-	Parts int
-	Ended time.Time
+	Key      string
+	Activity string // Cases or Residents
+	Parts    int
+	Ended    time.Time
 }
 
 // SurveyConfig says what to survey.
 type SurveyConfig struct {
 	Log      audit.KeptConfig
 	Keys     journal.Inventory
-	Dossiers []Dossier // the cases of the register
+	Dossiers []Dossier // the cases and residents of the register
 	Terms    Terms
 	Now      time.Time
 	Progress func(events int) // now and then; may be nil
@@ -31,14 +32,15 @@ type SurveyConfig struct {
 // Selection narrows what may go. The zero Selection is everything of which the term has ended.
 type Selection struct {
 	Subjects []string // pseudonyms: the parts about this data subject only
+	Resident string   // and the key of what the same person asked
 	Case     string   // the key of a case: that only
 
 	// BeforeTerm takes also what has a term that has not ended. Who says so must have made sure that nobody writes under these
-	// keys any more: a case that is closed, a data subject of no open case.
+	// keys any more: a case that is closed, a data subject of no open case and without a request that waits.
 	BeforeTerm bool
 }
 
-func (s Selection) all() bool { return len(s.Subjects) == 0 && s.Case == "" }
+func (s Selection) all() bool { return len(s.Subjects) == 0 && s.Resident == "" && s.Case == "" }
 
 // Survey tells what is kept for each activity, and which keys may go.
 type Survey struct {
@@ -52,7 +54,7 @@ type Survey struct {
 
 // Activity counts the parts that were recorded for one activity.
 type Activity struct {
-	Name   string     `json:"activity"`       // a purpose, Staff or Cases
+	Name   string     `json:"activity"`       // a purpose, Staff, Cases or Residents
 	Term   *Term      `json:"term,omitempty"` // none: the policy has none, and nothing goes
 	Parts  int        `json:"parts"`          // that can be read
 	Ended  int        `json:"ended"`          // of these, the term has ended
@@ -121,7 +123,7 @@ func Make(ctx context.Context, c SurveyConfig, s Selection) (Survey, error) {
 		}
 	}
 	for _, d := range c.Dossiers {
-		v.put(d.Key, Cases, d.Parts, d.Ended)
+		v.put(d.Key, d.Activity, d.Parts, d.Ended)
 	}
 	return v.judge(s), nil
 }
@@ -236,7 +238,7 @@ func (s Selection) picks(key string) bool {
 	if s.all() {
 		return true
 	}
-	if s.Case != "" && key == s.Case {
+	if key == s.Case || key == s.Resident {
 		return true
 	}
 	pseudonym, is := audit.PseudonymOf(key)

@@ -19,6 +19,9 @@ const File = "schakel/retention/data.json"
 const (
 	Staff = "staff" // who asked, looked or changed something
 	Cases = "cases" // what the register knows of a case; its term begins when the case is closed
+	// What residents asked, with the answers, and who represents them; its term begins with the last answer, or when nobody
+	// represents them any more.
+	Residents = "residents"
 )
 
 // Terms says for how long what is recorded for an activity may be read.
@@ -26,6 +29,7 @@ type Terms struct {
 	DecidedBy broker.Text             `json:"decided_by"` // who decides these terms, and on what they rest
 	Staff     Term                    `json:"staff"`
 	Cases     Term                    `json:"cases"`
+	Residents Term                    `json:"residents"` // none in a policy of before: then nothing of them goes
 	Purposes  map[broker.Purpose]Term `json:"purposes"`
 }
 
@@ -62,6 +66,8 @@ func (t Terms) of(activity string) (Term, bool) {
 		return t.Staff, true
 	case Cases:
 		return t.Cases, true
+	case Residents:
+		return t.Residents, t.Residents != (Term{})
 	}
 	term, ok := t.Purposes[broker.Purpose(activity)]
 	return term, ok
