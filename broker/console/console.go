@@ -23,7 +23,7 @@ type Role string
 const (
 	PrivacyOfficer Role = "privacy-officer"                  // writes policy, and approves that of others
 	Jurist         Role = "jurist"                           // owns the guardrails
-	FG             Role = "functionaris-gegevensbescherming" // reads everything, changes nothing (AVG 38)
+	FG             Role = "functionaris-gegevensbescherming" // reads everything, changes no policy, answers residents (AVG 38)
 	Auditor        Role = "auditor"                          // sees what happened
 )
 
@@ -86,11 +86,13 @@ type Study struct {
 	Impact     *workbench.ImpactReport
 }
 
-// Config is what a Console is made of. Desk, Auditing, Dir and either Personas or OIDC must be set.
+// Config is what a Console is made of. Desk, Auditing, Answering, Dir and either Personas or OIDC must be set.
 type Config struct {
 	Desk Desk
 	// Auditing is what the pages about the log work at. It must be set.
 	Auditing Auditing
+	// Answering is what the pages work at on which officers answer residents. It must be set.
+	Answering Answering
 	// Explorer explores policies, and remembers them for whoever has it too. A new one when nil.
 	Explorer *workbench.Explorer
 	// Dir is the folder that drafts are kept in until they are submitted. It is made.
@@ -122,8 +124,8 @@ type Console struct {
 
 // New makes a Console.
 func New(c Config) (*Console, error) {
-	if c.Desk == nil || c.Auditing == nil || c.Dir == "" {
-		return nil, errors.New("new console: Desk, Auditing and Dir must be set")
+	if c.Desk == nil || c.Auditing == nil || c.Answering == nil || c.Dir == "" {
+		return nil, errors.New("new console: Desk, Auditing, Answering and Dir must be set")
 	}
 	if (c.OIDC == nil) == (len(c.Personas) == 0) {
 		return nil, errors.New("new console: set either Personas or OIDC")

@@ -175,6 +175,7 @@ type site struct {
 	t     *testing.T
 	desk  *desk
 	audit *auditing
+	asked *answering
 }
 
 func start(t *testing.T, change func(*console.Config)) *site {
@@ -182,7 +183,8 @@ func start(t *testing.T, change func(*console.Config)) *site {
 	s := httptest.NewUnstartedServer(nil)
 	d := &desk{files: policies.Files()}
 	a := &auditing{desk: d}
-	cfg := console.Config{Desk: d, Auditing: a, Dir: t.TempDir(), PublicURL: "http://" + s.Listener.Addr().String(), Personas: personas()}
+	q := &answering{}
+	cfg := console.Config{Desk: d, Auditing: a, Answering: q, Dir: t.TempDir(), PublicURL: "http://" + s.Listener.Addr().String(), Personas: personas()}
 	if change != nil {
 		change(&cfg)
 	}
@@ -193,7 +195,7 @@ func start(t *testing.T, change func(*console.Config)) *site {
 	s.Config.Handler = k
 	s.Start()
 	t.Cleanup(func() { s.Close(); k.Halt() })
-	return &site{s, t, d, a}
+	return &site{s, t, d, a, q}
 }
 
 // visitor is a browser of its own, without scripts.

@@ -128,6 +128,7 @@ func TestPagesInBothLanguages(t *testing.T) {
 		s.record()
 	}
 	s.audit.events[2].StaffState = audit.PartErased
+	s.asked.requests = someAsked()
 	author := s.as("p1")
 	at := author.draft("2")
 	author.send(at+"/bestand", url.Values{"pad": {wmo}, "inhoud": {"package x\n"}})
@@ -150,12 +151,12 @@ func TestPagesInBothLanguages(t *testing.T) {
 		"/beleid/bestand": {"/beleid/bestand?pad=" + wmo, "/beleid/bestand?pad=" + wmo + "&revisie=" + string(first)}, "/catalogus": {"/catalogus"},
 		"/afspraken": {"/afspraken"}, "/matrix": {"/matrix", "/matrix?rol=wijkteammedewerker&doel=ontruiming-voorkomen"},
 		"/geschiedenis": {"/geschiedenis?van=" + string(first) + "&naar=" + string(s.desk.live())}, "/waarom": {"/waarom"}, "/ontwerpen": {"/ontwerpen"},
-		"/ontwerpen/:id": {at, outdated}, "/ontwerpen/:id/bestand": {at + "/bestand?pad=" + wmo}, "/voorstel/:nummer": {"/voorstel/1"}, "/noodstop": {"/noodstop"}, "/logboek": {"/logboek"}, "/inzagen": {"/inzagen"}, "/integriteit": {"/integriteit"},
+		"/ontwerpen/:id": {at, outdated}, "/ontwerpen/:id/bestand": {at + "/bestand?pad=" + wmo}, "/voorstel/:nummer": {"/voorstel/1"}, "/noodstop": {"/noodstop"}, "/logboek": {"/logboek"}, "/inzagen": {"/inzagen"}, "/integriteit": {"/integriteit"}, "/inwoners": {"/inwoners"},
 		"": {"/bestaat-niet"},
 	}
 	files := []string{"/assets/:version/:name", "/aanmelden/oidc", "/callback", "/afgemeld", "/matrix/voortgang", "/matrix/bestand", "/ontwerpen/:id/woorden",
 		"/ontwerpen/:id/voortgang", "/voorstel/:nummer/voortgang", "/waarom/:id", "/waarom/:id/voortgang", "/logboek/gevonden/:id",
-		"/logboek/gebeurtenis/:id", "/logboek/gebeurtenis/:id/bewijs", "/logboek/zaak/:id", "/inzagen/:id", "/inzagen/:id/voortgang", "/integriteit/voortgang"} // no pages, or below
+		"/logboek/gebeurtenis/:id", "/logboek/gebeurtenis/:id/bewijs", "/logboek/zaak/:id", "/inzagen/:id", "/inzagen/:id/voortgang", "/integriteit/voortgang", "/inwoners/:id"} // no pages, or below
 	for _, route := range console.Routes(t) {
 		if path, get := strings.CutPrefix(route, "GET "); get && pages[path] == nil && !slices.Contains(files, path) {
 			t.Errorf("this test does not visit %s", path)
@@ -208,5 +209,6 @@ func TestPagesInBothLanguages(t *testing.T) {
 			look("POST "+path, resp.StatusCode, body)
 		}
 		v.auditorPages(look)
+		v.answeringPages(look)
 	}
 }

@@ -113,6 +113,7 @@ func menu(c *call) []link {
 		{"/logboek", c.say("Logboek", "Log"), false},
 		{"/inzagen", c.say("Inzagen", "Looks"), false},
 		{"/integriteit", c.say("Integriteit", "Integrity"), false},
+		{"/inwoners", c.say("Inwoners", "Residents"), false},
 	}
 }
 

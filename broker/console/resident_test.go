@@ -130,7 +130,7 @@ func residents(t *testing.T, d *residentDesk, change func(*console.ResidentsConf
 	s.Config.Handler = k
 	s.Start()
 	t.Cleanup(s.Close)
-	return &site{s, t, nil, nil}, log
+	return &site{s, t, nil, nil, nil}, log
 }
 
 // resident signs a test person in.

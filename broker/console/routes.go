@@ -17,6 +17,9 @@ func readers() []Role   { return []Role{PrivacyOfficer, Jurist, FG} }
 func watchers() []Role  { return []Role{PrivacyOfficer, FG, Auditor} }
 func authors() []Role   { return []Role{PrivacyOfficer, Jurist} }
 
+// answerers are those who may answer a resident: the register has the same list.
+func answerers() []Role { return []Role{PrivacyOfficer, FG} }
+
 // table is the one place that says which role may see which page and do which action.
 func (k *Console) table() []route {
 	const get, post = http.MethodGet, http.MethodPost
@@ -86,6 +89,14 @@ func (k *Console) table() []route {
 		{get, "/integriteit", watchers(), k.serveIntegrity},
 		{post, "/integriteit", watchers(), k.startVerify},
 		{get, "/integriteit/voortgang", watchers(), k.serveVerifyProgress},
+
+		{get, "/inwoners", answerers(), k.serveAsked},
+		{post, "/inwoners", answerers(), k.openAsked},
+		{get, "/inwoners/:id", answerers(), k.serveOneAsked},
+		{post, "/inwoners/:id/antwoord", answerers(), k.answerAsked},
+		{post, "/inwoners/:id/verleng", answerers(), k.extendAsked},
+		{post, "/inwoners/:id/beperk", answerers(), k.restrictAsked},
+		{post, "/inwoners/:id/ontvangers", answerers(), k.findRecipients},
 
 		{get, "/noodstop", []Role{PrivacyOfficer}, k.serveStop},
 		{post, "/noodstop", []Role{PrivacyOfficer}, k.stopAll},

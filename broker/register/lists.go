@@ -47,6 +47,18 @@ func (r *Register) Teams() []SetTeam {
 	return out
 }
 
+// CaseOpened gives the position at which a case was opened, also of one that was closed since; not known for one that was erased,
+// or never was.
+func (r *Register) CaseOpened(id broker.CaseID) (at broker.Position, known bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	f := r.state.cases.get(id)
+	if f == nil {
+		return 0, false
+	}
+	return f.opened, true
+}
+
 // Cases lists all cases in the order in which they were opened.
 func (r *Register) Cases() []CaseInfo {
 	r.mu.RLock()

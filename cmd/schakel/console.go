@@ -105,7 +105,7 @@ func (s *server) serveConsole(site *consoleSite) error {
 			s.cfg.log.Error("the log can't be searched in full for now; tried again", "error", err)
 		})
 	})
-	k, err := console.New(console.Config{Desk: desk, Auditing: log, Explorer: s.desk.explorer, Dir: filepath.Join(s.cfg.dir, draftsFolder),
+	k, err := console.New(console.Config{Desk: desk, Auditing: log, Answering: log, Explorer: s.desk.explorer, Dir: filepath.Join(s.cfg.dir, draftsFolder),
 		PublicURL: site.url, Personas: site.personas, OIDC: site.oidc, TLS: site.tls, Log: s.cfg.log})
 	if err != nil {
 		return err

@@ -86,8 +86,12 @@ func (d *auditDesk) look(ctx context.Context, by console.Person, why console.Gro
 	return nil
 }
 
-// Purposes reads from the policy in force, or the one before an emergency stop, for what a role may search the log.
-func (d *auditDesk) Purposes(ctx context.Context, by console.Person) (out []broker.Term, err error) {
+func (d *auditDesk) Purposes(ctx context.Context, by console.Person) ([]broker.Term, error) {
+	return d.purposesOf(ctx, by, searchHow)
+}
+
+// purposesOf reads from the policy in force, or the one before an emergency stop, for what a role may put a query to the log.
+func (d *auditDesk) purposesOf(ctx context.Context, by console.Person, how string) (out []broker.Term, err error) {
 	live := d.register.Policy().Against()
 	if live == "" {
 		return nil, nil
@@ -102,7 +106,7 @@ func (d *auditDesk) Purposes(ctx context.Context, by console.Person) (out []brok
 		return nil, nil // nobody may: what permits them says what to do
 	}
 	for _, p := range permits {
-		if !slices.Contains(p.Roles, string(by.Role)) || !slices.Contains(p.Queries, searchHow) {
+		if !slices.Contains(p.Roles, string(by.Role)) || !slices.Contains(p.Queries, how) {
 			continue
 		}
 		for _, word := range p.Purposes {

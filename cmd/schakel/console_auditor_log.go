@@ -182,10 +182,14 @@ func (d *auditDesk) Case(ctx context.Context, by console.Person, why console.Gro
 	return out, err
 }
 
-// caseChanges reads from the register what is about a case. What an entry touches stands in it in clear, as a keyed hash.
+// caseChanges reads from the register what is about a case, from where it was opened on; of one that was erased, from the start.
+// What an entry touches stands in it in clear, as a keyed hash.
 func (d *auditDesk) caseChanges(ctx context.Context, id broker.CaseID) (out []console.CaseChange, err error) {
 	touch := d.ring.Touch("case", string(id))
 	after := journal.ID{}
+	if at, known := d.register.CaseOpened(id); known && at > 1 {
+		after = journal.ID{Epoch: 1, Seq: uint64(at) - 2} // the entry before the one that opened it
+	}
 	for {
 		page, err := d.store.Read(ctx, journal.Register, after, 1000)
 		if err != nil || len(page) == 0 {

@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/console"
 	"github.com/schakel/schakel/broker/register"
 )
 
 func (r *counter) request() *cobra.Command {
 	c := &cobra.Command{Use: "request", Short: "What residents ask (AVG 16, 18, 21) and complain of, and the answers"}
-	c.AddCommand(r.makeRequest(), r.listRequests(), r.showRequest(), r.extendRequest(), r.answerRequest(),
+	c.AddCommand(r.makeRequest(), r.listRequests(), r.showRequest(), r.requestRecipients(), r.extendRequest(), r.answerRequest(),
 		r.restriction("restrict", "Give nothing of this person any more, from the next answer on (AVG 18)", "nothing of the person of request %s is given any more", (*register.Register).Restrict),
 		r.restriction("lift", "End that; tell the person first (AVG 18(3))", "the restriction on the person of request %s is lifted", (*register.Register).Lift))
 	return c
@@ -143,6 +145,45 @@ func (r *counter) showRequest() *cobra.Command {
 			return s.say(c.OutOrStdout())
 		}}
 	c.Flags().StringVar(&look.ground, "ground", "", "on which ground: the law, and your file's reference; it is recorded, encrypted")
+	return c
+}
+
+func (r *counter) requestRecipients() *cobra.Command {
+	var look lookOver
+	var m merkle
+	c := &cobra.Command{Use: "recipients NUMBER --officer ID --ground TEXT", Short: "Who got data of this person, and must be told of a correction, restriction or erasure (AVG 19)", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			look.by, look.purpose = r.by, string(purposeInspect)
+			var list []console.Recipient
+			err := r.write(c.Context(), adminWriter, func(d *desk, writer *audit.Writer) error {
+				q, known := d.register.Request(args[0])
+				if !known {
+					return errNoRequest
+				}
+				sought := "data subject " + d.ring.Pseudonym(q.About) + ", of request " + q.ID
+				err := look.record(c.Context(), d, writer, r.data, audit.Viewed{How: "resident request recipients"}, sought)
+				if err != nil {
+					return err
+				}
+				at, _ := r.indexed(c.Context(), d, m) // without one the whole log is read
+				list, err = d.recipients(c.Context(), q.About, at)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if r.json {
+				return printJSON(c.OutOrStdout(), list)
+			}
+			for _, l := range list {
+				if _, err := fmt.Fprintf(c.OutOrStdout(), "%s\t%d\t%s\t%s\n", l.Name, l.Times, l.Last.Format(time.DateOnly), strings.Join(l.Data, "; ")); err != nil {
+					return err
+				}
+			}
+			return nil
+		}}
+	c.Flags().StringVar(&look.ground, "ground", "", "on which ground: the law, and your file's reference; it is recorded, encrypted")
+	m.flags(c)
 	return c
 }
 
