@@ -69,7 +69,8 @@ type RequestAnswer struct {
 }
 
 // Due is the last day to answer: one month after it was made, three where it was extended (AVG 12(3)). A month that has no
-// such day ends with its last, and a term does not end on a Saturday or Sunday (Regulation 1182/71, art. 3).
+// such day ends with its last, and a term does not end on a Saturday, a Sunday or a holiday (Regulation 1182/71, art. 3; Algemene
+// termijnenwet, art. 3).
 func (r RequestState) Due() broker.Date {
 	months := 1
 	if r.Extended != "" {
@@ -78,7 +79,7 @@ func (r RequestState) Due() broker.Date {
 	made := r.Made.In(broker.Amsterdam())
 	day := time.Date(made.Year(), made.Month()+time.Month(months), 1, 12, 0, 0, 0, broker.Amsterdam())
 	day = day.AddDate(0, 0, min(made.Day(), day.AddDate(0, 1, -1).Day())-1)
-	for day.Weekday() == time.Saturday || day.Weekday() == time.Sunday {
+	for day.Weekday() == time.Saturday || day.Weekday() == time.Sunday || holiday(day) {
 		day = day.AddDate(0, 0, 1)
 	}
 	return broker.Date{Year: day.Year(), Month: int(day.Month()), Day: day.Day()}

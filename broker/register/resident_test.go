@@ -173,7 +173,7 @@ func TestResidentCommandsRefused(t *testing.T) {
 	}
 }
 
-// TestRequestTerm: an answer is due a month after, three where that was told in time, and never on a Saturday or Sunday.
+// TestRequestTerm: an answer is due a month after, three where that was told in time, and never on a Saturday, a Sunday or a holiday.
 func TestRequestTerm(t *testing.T) {
 	at := func(day string) time.Time {
 		made, err := time.ParseInLocation("2006-01-02", day, broker.Amsterdam())
@@ -187,6 +187,12 @@ func TestRequestTerm(t *testing.T) {
 		"2026-01-31": {"20260302", "20260430"}, // there is no 31 February; the 28th is a Saturday
 		"2026-11-30": {"20261230", "20270301"}, // no 30 February; the 28th is a Sunday
 		"2024-01-31": {"20240229", "20240430"},
+		"2025-03-21": {"20250422", "20250623"}, // Easter Monday
+		"2026-04-05": {"20260506", "20260706"}, // 5 May, and a Sunday
+		"2025-11-25": {"20251229", "20260225"}, // both days of Christmas, and a weekend
+		"2026-03-03": {"20260407", "20260603"}, // Good Friday and all of Easter
+		"2026-04-14": {"20260515", "20260714"}, // Ascension Day
+		"2027-03-27": {"20270428", "20270628"}, // the King's birthday
 	} {
 		r := RequestState{Made: at(made)}
 		if got := r.Due().Digits(); got != want[0] {
