@@ -341,11 +341,28 @@ func (w *town) forge(seq uint64, change func([]entry) []entry) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	var before *Manifest
+	if seq > 0 {
+		b, err := readManifest(w.cfg.Dir, seq-1)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		before = &b
+	}
+	got, err := w.cfg.read(w.t.Context(), m, before)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	got.tree = forged
+	places, err := w.cfg.sealPlaces(w.t.Context(), got)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	m.Size, m.Root = uint64(len(forged.entries)), forged.root
 	if err := os.Remove(filepath.Join(w.cfg.Dir, fileName(seq))); err != nil {
 		w.t.Fatal(err)
 	}
-	if err := writeFile(w.cfg.Dir, m, forged, []byte("{}"), nil); err != nil {
+	if err := writeFile(w.cfg.Dir, m, forged, []byte("{}"), places); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -780,6 +797,16 @@ func BenchmarkFile(b *testing.B) {
 			}
 		}
 		b.ReportMetric(float64(len(file))/days, "B/day")
+	})
+	b.Run("find", func(b *testing.B) {
+		log := checkpoint.OpenLog(w.merkle, w.keys())
+		for b.Loop() {
+			got, err := Mentions(b.Context(), w.cfg, log, audit.MentionsConfig{Of: w.ring.Pseudonyms(residents[0])})
+			if err != nil || len(got) != len(mine) {
+				b.Fatal(len(got), err)
+			}
+		}
+		b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N)/days, "ms/day")
 	})
 	b.Run("verify", func(b *testing.B) {
 		k, public := w.keys(), w.ring.PseudonymKeys()
