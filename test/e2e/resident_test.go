@@ -174,6 +174,9 @@ func TestResident(t *testing.T) {
 	if out := w.counter(t, "", append(officer, "request", "show", number[1], "--ground", "AVG 18, dossier 1")...); !strings.Contains(out, "canary-woorden") || !strings.Contains(out, hash) || !strings.Contains(out, family[0].Reveal()) {
 		t.Errorf("show: %s", out)
 	}
+	if out := w.counter(t, "", append(officer, "request", "recipients", number[1], "--ground", "AVG 19, dossier 1")...); strings.Count(out, "\n") != 1 || !strings.Contains(out, "\t1\t") || !strings.Contains(out, "Leeftijd") {
+		t.Errorf("who must be told: %q", out)
+	}
 	if out, say, err := w.withInput("", "resident", "request", "restrict", number[1], "--officer", "jurist-1"); err == nil || !strings.Contains(say, "may not") {
 		t.Errorf("a jurist restricts: %v %s%s", err, out, say)
 	}
@@ -216,7 +219,7 @@ func TestResident(t *testing.T) {
 
 	log, err := w.schakel("audit", "log")
 	for _, want := range []string{`how="inzage" worker="inwoner" purpose="inzage" ground="AVG 15: eigen inzage, ingelogd" sought="data subject 1.`, ", for their representative 1.",
-		"request.made", "request.answered", "processing.restricted", "processing.lifted", "representation.added", `how="resident request show" worker="privacy-1"`,
+		"request.made", "request.answered", "processing.restricted", "processing.lifted", "representation.added", `how="resident request show" worker="privacy-1"`, `how="resident request recipients" worker="privacy-1" purpose="inzage" ground="AVG 19, dossier 1" sought="data subject 1.`,
 		`how="resident report" worker="privacy-1" purpose="inzage" ground="AVG 15, dossier 2; identiteit gezien: paspoort"`} {
 		if err != nil || !strings.Contains(log, want) {
 			t.Errorf("the log does not say %s: %v\n%s", want, err, log)
