@@ -230,6 +230,12 @@ func TestSurvey(t *testing.T) {
 			t.Errorf("residents at %s: %v, %v", at, s.Keys, counts(s, Residents))
 		}
 	}
+	without := theTerms
+	without.Residents = Term{} // a policy of before
+	if old, err := Make(t.Context(), SurveyConfig{Log: audit.KeptConfig{Store: h.store, Vault: keys.NewVault(h.store, h.ring), KeyOf: h.ring.OpenRef},
+		Keys: h.store, Terms: without, Now: closed.AddDate(90, 0, 0), Dossiers: asked}, Selection{}); err != nil || slices.Contains(old.Keys, "resident:answered") {
+		t.Errorf("without a term for residents: %v, %v", old.Keys, err)
+	}
 	if s := h.survey("2021-01-01", Selection{Resident: "resident:answered", BeforeTerm: true}, asked...); !slices.Equal(s.Keys, []string{"resident:answered"}) {
 		t.Errorf("one resident before the term: %v", s.Keys)
 	}
