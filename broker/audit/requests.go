@@ -49,6 +49,7 @@ type Request struct {
 	Case       broker.CaseID
 	Answer     broker.RequestID
 	StaffState PartState
+	StaffKey   string // names the data key that all these are under; empty where StaffState is not
 }
 
 // Requests gives the disclosures of all writers, one writer after the other and each one's in order, read and opened on
@@ -291,7 +292,7 @@ func (r *Request) readStaff(p keys.Plain, at time.Time) PartState {
 		return PartDamaged
 	}
 	r.Agency, r.Worker, r.Role, r.Purpose = staff.Agency, staff.Worker, staff.Role, staff.Purpose
-	r.Case, r.Answer = staff.Case, staff.Answer
+	r.Case, r.Answer, r.StaffKey = staff.Case, staff.Answer, p.KeyID
 	return ""
 }
 

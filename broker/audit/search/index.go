@@ -34,8 +34,14 @@ type Config struct {
 	Dir   string // of the index alone; it is made
 	Log   string // the log's id
 	Store Store
-	Vault audit.Opener // opens the staff parts
-	Ring  Wrapper      // keeps the index's key
+	Vault Vault   // opens the staff parts
+	Ring  Wrapper // keeps the index's key
+}
+
+// Vault opens parts, and drops a data key from memory after it was deleted from the store (keys.Vault).
+type Vault interface {
+	audit.Opener
+	Forget(keyID string)
 }
 
 // Wrapper encrypts a key and gives it back (keys.Ring).
@@ -52,14 +58,14 @@ const (
 )
 
 // version is that of the file. Another one is made again.
-const version = "1"
+const version = "2"
 
 const schema = `
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE writer (n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL);
 CREATE TABLE event (n INTEGER PRIMARY KEY, writer INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL);
 CREATE TABLE block (n INTEGER PRIMARY KEY, events INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL);
-CREATE TABLE month (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE staff (key TEXT NOT NULL, block INTEGER NOT NULL, PRIMARY KEY (key, block)) WITHOUT ROWID;
 CREATE TABLE word (block INTEGER NOT NULL, token INTEGER NOT NULL, events BLOB NOT NULL, PRIMARY KEY (block, token)) WITHOUT ROWID;
 `
 
@@ -102,6 +108,9 @@ func Open(ctx context.Context, c Config) (*Index, error) {
 	err = x.openFile()
 	if err == nil {
 		err = x.trusted(ctx)
+	}
+	if err == nil {
+		err = x.forgetErased(ctx, false)
 	}
 	if errors.Is(err, errUnusable) {
 		err = x.anew()
@@ -203,7 +212,7 @@ func (x *Index) anew() error {
 	return nil
 }
 
-// trusted makes sure that the log still holds what the index was made of, and that none of it was erased since.
+// trusted makes sure that the log still holds what the index was made of.
 func (x *Index) trusted(ctx context.Context) error {
 	cursors, err := x.cursors(ctx)
 	if err != nil {
@@ -216,35 +225,6 @@ func (x *Index) trusted(ctx context.Context) error {
 		}
 		if len(page) == 0 || page[0].ID != c.ID || page[0].Hash != c.Hash {
 			return unusable(fmt.Errorf("the log of %s has no longer what was indexed last", name))
-		}
-	}
-	rows, err := x.db.QueryContext(ctx, "SELECT name FROM month")
-	if err != nil {
-		return unusable(err)
-	}
-	defer func() { _ = rows.Close() }()
-	var ids []string
-	for rows.Next() {
-		var month string
-		if err := rows.Scan(&month); err != nil {
-			return unusable(err)
-		}
-		at, err := time.Parse("2006-01", month)
-		if err != nil {
-			return unusable(err)
-		}
-		ids = append(ids, audit.StaffKey(at))
-	}
-	if err := rows.Err(); err != nil {
-		return unusable(err)
-	}
-	found, err := x.cfg.Store.Keys(ctx, ids)
-	if err != nil {
-		return err
-	}
-	for i, k := range found {
-		if len(k) == 0 {
-			return unusable(fmt.Errorf("%s was erased", ids[i]))
 		}
 	}
 	return nil

@@ -47,6 +47,8 @@ func (x *Index) Follow(ctx context.Context, failed func(error)) {
 			if err = x.trusted(ctx); errors.Is(err, errUnusable) {
 				x.stale.Store(true)
 				err = nil
+			} else if err == nil {
+				err = x.forgetErased(ctx, true)
 			}
 		}
 		if err == nil {
@@ -223,7 +225,7 @@ type batch struct {
 	cursors map[string]cursor
 	events  []row
 	words   map[int64][]uint16
-	months  map[string]bool
+	staff   map[string]bool // the keys under which who asked was read
 }
 
 // row is where one event is.
@@ -234,7 +236,7 @@ type row struct {
 }
 
 func (x *Index) newBatch(ctx context.Context, cursors map[string]cursor) (*batch, error) {
-	b := &batch{x: x, cursors: cursors, words: map[int64][]uint16{}, months: map[string]bool{}}
+	b := &batch{x: x, cursors: cursors, words: map[int64][]uint16{}, staff: map[string]bool{}}
 	var last sql.NullInt64
 	if err := x.db.QueryRowContext(ctx, "SELECT max(n) FROM event").Scan(&last); err != nil {
 		return nil, err
@@ -252,14 +254,7 @@ const maxTokens = 200_000
 func (b *batch) add(h Hit) {
 	place := uint16(b.next % block)
 	for _, w := range h.words() {
-		t, ok := b.x.tokens[w]
-		if !ok {
-			if len(b.x.tokens) >= maxTokens {
-				clear(b.x.tokens)
-			}
-			t = token(b.x.key, w)
-			b.x.tokens[w] = t
-		}
+		t := b.x.token(w)
 		b.words[t] = append(b.words[t], place)
 	}
 	id := journal.ID(h.ID)
@@ -267,10 +262,23 @@ func (b *batch) add(h Hit) {
 	c := b.cursors[h.Writer]
 	c.Head = journal.Head{ID: id, Hash: h.Hash}
 	b.cursors[h.Writer] = c
-	if h.StaffState == "" {
-		b.months[h.Time.UTC().Format("2006-01")] = true
+	if h.StaffKey != "" {
+		b.staff[h.StaffKey] = true
 	}
 	b.next++
+}
+
+// token is token, remembered.
+func (x *Index) token(w word) int64 {
+	t, ok := x.tokens[w]
+	if !ok {
+		if len(x.tokens) >= maxTokens {
+			clear(x.tokens)
+		}
+		t = token(x.key, w)
+		x.tokens[w] = t
+	}
+	return t
 }
 
 // commit adds the batch, which lies within one block, with how far each stream was read.
@@ -291,7 +299,7 @@ func (b *batch) commit(ctx context.Context) error {
 	}
 	b.from, b.events = b.next, b.events[:0]
 	clear(b.words)
-	clear(b.months)
+	clear(b.staff)
 	return nil
 }
 
@@ -306,8 +314,9 @@ func (b *batch) write(ctx context.Context, tx *sql.Tx) error {
 		}
 		b.cursors[name] = c
 	}
-	for m := range b.months {
-		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO month VALUES (?)", m); err != nil {
+	here := b.from / block
+	for key := range b.staff {
+		if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO staff VALUES (?, ?)", key, here); err != nil {
 			return err
 		}
 	}
@@ -322,7 +331,6 @@ func (b *batch) write(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	here := b.from / block
 	if _, err := tx.ExecContext(ctx, "INSERT INTO block VALUES (?, ?, ?, ?) ON CONFLICT (n) DO UPDATE SET events = events + excluded.events, first = min(first, excluded.first), last = max(last, excluded.last)",
 		here, len(b.events), first, last); err != nil {
 		return err
