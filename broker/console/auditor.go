@@ -18,8 +18,8 @@ import (
 // Auditing is what the pages about the log work at. What a method gives about events was first recorded as a look of who
 // asks, for a purpose and on a ground: its errors are those of Desk.Decision, and with any error nothing is given.
 type Auditing interface {
-	// Purposes lists for what somebody may search, as the policy in force has it.
-	Purposes(ctx context.Context, by Person) ([]broker.Term, error)
+	// Purposes lists for what somebody may ask a question of the log, as the policy in force has it; none where they may not.
+	Purposes(ctx context.Context, by Person, of Question) ([]broker.Term, error)
 	// Search finds disclosures, newest first; begin is 0, or the Next of the page before.
 	Search(ctx context.Context, by Person, why Ground, q search.Query, begin uint64) (search.Found, error)
 	// Event gives one disclosure.
@@ -42,16 +42,29 @@ type Auditing interface {
 	Verify(ctx context.Context) (Verification, error)
 }
 
+// Question is a kind of question of the log that begins on a page of its own, by the name that the policy has for it.
+type Question string
+
+// Closed list of Question.
+const (
+	QuestionSearch Question = "console zoeken"
+	QuestionLooks  Question = "console inzagen"
+)
+
 // groundForm is the part of a form that asks for which purpose and on which ground.
 type groundForm struct {
 	Ground
 	Purposes []choice
 }
 
-func (k *Console) groundForm(c *call, g Ground) (groundForm, error) {
-	list, err := k.cfg.Auditing.Purposes(c.r.Context(), *c.person)
+// groundForm refuses who may ask that question for no purpose.
+func (k *Console) groundForm(c *call, g Ground, of Question) (groundForm, error) {
+	list, err := k.cfg.Auditing.Purposes(c.r.Context(), *c.person, of)
 	if err != nil {
 		return groundForm{}, fmt.Errorf("read for what the log may be searched: %w", err)
+	}
+	if len(list) == 0 {
+		return groundForm{}, errForbidden
 	}
 	return groundForm{g, c.terms(list, g.Purpose)}, nil
 }

@@ -79,7 +79,7 @@ func (k *Console) serveLooks(c *call) error {
 
 func (k *Console) showLooks(c *call, v looksView) (err error) {
 	why, _ := c.ground()
-	if v.Why, err = k.groundForm(c, why); err != nil {
+	if v.Why, err = k.groundForm(c, why, QuestionLooks); err != nil {
 		return err
 	}
 	return c.render(http.StatusOK, "looks", c.say("Opvallende inzagen", "Looks that stand out"), v)

@@ -44,7 +44,7 @@ func (k *Console) serveLog(c *call) error {
 }
 
 func (k *Console) showLog(c *call, status int, why Ground, v logView) (err error) {
-	if v.Why, err = k.groundForm(c, why); err != nil {
+	if v.Why, err = k.groundForm(c, why, QuestionSearch); err != nil {
 		return err
 	}
 	return c.render(status, "log", c.say("Logboek", "Log"), v)

@@ -35,6 +35,7 @@ type auditing struct {
 	integrity console.Integrity
 	verified  console.Verification
 	broken    error // of verification
+	mayNot    map[console.Question][]console.Role
 }
 
 // sees records a look, as the desk records its.
@@ -49,7 +50,10 @@ func (a *auditing) sees(by console.Person, why console.Ground, what string) erro
 	return nil
 }
 
-func (a *auditing) Purposes(context.Context, console.Person) ([]broker.Term, error) {
+func (a *auditing) Purposes(_ context.Context, by console.Person, of console.Question) ([]broker.Term, error) {
+	if slices.Contains(a.mayNot[of], by.Role) {
+		return nil, nil
+	}
 	return []broker.Term{{ID: "controle", Text: broker.Text{NL: "controle op het gebruik", EN: "control of the use"}}}, nil
 }
 
@@ -513,4 +517,28 @@ func (v *visitor) auditorPages(look func(name string, status int, body string)) 
 	show(console.Integrity{Checkpoint: &console.SealedAt{}, Witnesses: []console.WitnessState{{Signed: true}, {}}, Streams: []console.StreamState{{Head: "1"}, {}}, Unsealed: time.Now().Add(-time.Hour), Limit: time.Second,
 		Verified: &console.Verification{Faults: []string{"§"}, More: 1, Checkpoint: 1}, Index: search.State{Current: true}})
 	show(console.Integrity{NoIndex: errors.New("§"), Verified: &console.Verification{OK: true, Took: 5 * time.Second}})
+}
+
+// TestOnlyWhatPolicyPermits: whom the policy lets ask a question of the log for no purpose finds no link to its page, and is
+// refused there; all others find it.
+func TestOnlyWhatPolicyPermits(t *testing.T) {
+	s := start(t, nil)
+	s.audit.mayNot = map[console.Question][]console.Role{console.QuestionLooks: {console.PrivacyOfficer}, console.QuestionSearch: {console.Auditor}}
+	for who, want := range map[string]map[string]bool{
+		"p1": {"/logboek": true, "/inzagen": false, "/integriteit": true},
+		"f":  {"/logboek": true, "/inzagen": true, "/integriteit": true},
+		"a":  {"/logboek": false, "/inzagen": true, "/integriteit": true},
+		"j":  {"/logboek": false, "/inzagen": false, "/integriteit": false}, // by the table
+	} {
+		v := s.as(who)
+		_, body := v.get("/")
+		for path, is := range want {
+			if strings.Contains(body, `href="`+path+`"`) != is {
+				t.Errorf("%s finds a link to %s: %v, want %v", who, path, !is, is)
+			}
+			if resp, _ := v.get(path); (resp.StatusCode == http.StatusOK) != is || (!is && resp.StatusCode != http.StatusForbidden) {
+				t.Errorf("%s at %s: %d", who, path, resp.StatusCode)
+			}
+		}
+	}
 }

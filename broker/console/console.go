@@ -148,7 +148,7 @@ func New(c Config) (*Console, error) {
 	if k.drafts, err = openDrafts(c.Dir, c.Now); err != nil {
 		return nil, fmt.Errorf("new console: %w", err)
 	}
-	k.routes, k.menu, k.fail = k.table(), menu, (*call).fail
+	k.routes, k.menu, k.fail = k.table(), k.mainPages, (*call).fail
 	k.ready()
 	return k, nil
 }

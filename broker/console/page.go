@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,9 +100,9 @@ func (c *call) render(status int, page, title string, data any, crumbs ...link) 
 	return nil
 }
 
-// menu names the main pages of the console.
-func menu(c *call) []link {
-	return []link{
+// mainPages is the menu of the console. Those that ask a question of the log are there for whom the policy lets ask it.
+func (k *Console) mainPages(c *call) []link {
+	all := []link{
 		{"/", c.say("Overzicht", "Overview"), false},
 		{"/ontwerpen", c.say("Ontwerpen", "Drafts"), false},
 		{"/beleid", c.say("Beleid", "Policy"), false},
@@ -115,6 +116,14 @@ func menu(c *call) []link {
 		{"/integriteit", c.say("Integriteit", "Integrity"), false},
 		{"/inwoners", c.say("Inwoners", "Residents"), false},
 	}
+	return slices.DeleteFunc(all, func(l link) bool {
+		of, asks := map[string]Question{"/logboek": QuestionSearch, "/inzagen": QuestionLooks}[l.Path]
+		if !asks || c.person == nil {
+			return false
+		}
+		purposes, err := k.cfg.Auditing.Purposes(c.r.Context(), *c.person, of)
+		return err == nil && len(purposes) == 0 // with an error the page says what is wrong
+	})
 }
 
 // navigation names the main pages that the person may see.

@@ -86,12 +86,8 @@ func (d *auditDesk) look(ctx context.Context, by console.Person, why console.Gro
 	return nil
 }
 
-func (d *auditDesk) Purposes(ctx context.Context, by console.Person) ([]broker.Term, error) {
-	return d.purposesOf(ctx, by, searchHow)
-}
-
-// purposesOf reads from the policy in force, or the one before an emergency stop, for what a role may put a query to the log.
-func (d *auditDesk) purposesOf(ctx context.Context, by console.Person, how string) (out []broker.Term, err error) {
+// Purposes reads from the policy in force, or the one before an emergency stop, for what a role may ask a question of the log.
+func (d *auditDesk) Purposes(ctx context.Context, by console.Person, of console.Question) (out []broker.Term, err error) {
 	live := d.register.Policy().Against()
 	if live == "" {
 		return nil, nil
@@ -106,7 +102,7 @@ func (d *auditDesk) purposesOf(ctx context.Context, by console.Person, how strin
 		return nil, nil // nobody may: what permits them says what to do
 	}
 	for _, p := range permits {
-		if !slices.Contains(p.Roles, string(by.Role)) || !slices.Contains(p.Queries, how) {
+		if !slices.Contains(p.Roles, string(by.Role)) || !slices.Contains(p.Queries, string(of)) {
 			continue
 		}
 		for _, word := range p.Purposes {
@@ -119,9 +115,6 @@ func (d *auditDesk) purposesOf(ctx context.Context, by console.Person, how strin
 	return out, nil
 }
 
-// searchHow is how a view event names a search.
-const searchHow = "console zoeken"
-
 // pageOf is how many disclosures a page of what is found has.
 const pageOf = 50
 
@@ -130,7 +123,7 @@ const maxSought = 2000
 
 func (d *auditDesk) Search(ctx context.Context, by console.Person, why console.Ground, q search.Query, begin uint64) (search.Found, error) {
 	text := cmp.Or(q.String(), "everything")
-	v := audit.Viewed{How: searchHow, Since: q.After.UTC(), Until: q.Before.UTC()}
+	v := audit.Viewed{How: string(console.QuestionSearch), Since: q.After.UTC(), Until: q.Before.UTC()}
 	if err := d.look(ctx, by, why, v, text[:min(len(text), maxSought)]); err != nil {
 		return search.Found{}, err
 	}

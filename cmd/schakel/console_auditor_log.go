@@ -210,7 +210,7 @@ func (d *auditDesk) caseChanges(ctx context.Context, id broker.CaseID) (out []co
 
 func (d *auditDesk) Looks(ctx context.Context, by console.Person, why console.Ground, since, until time.Time) (console.LookList, error) {
 	out := console.LookList{Since: since, Until: until}
-	if err := d.look(ctx, by, why, audit.Viewed{How: "console inzagen", Since: since.UTC(), Until: until.UTC()}, "looks that nothing explains"); err != nil {
+	if err := d.look(ctx, by, why, audit.Viewed{How: string(console.QuestionLooks), Since: since.UTC(), Until: until.UTC()}, "looks that nothing explains"); err != nil {
 		return out, err
 	}
 	list := looksList{Since: since, Until: until}

@@ -87,7 +87,7 @@ func TestSearchOnPages(t *testing.T) {
 		t.Error("a proof without a Merkle log")
 	}
 	l.onOtherPages(t, a, by, why, h)
-	offered, err := a.Purposes(t.Context(), by)
+	offered, err := a.Purposes(t.Context(), by, console.QuestionSearch)
 	if err != nil || len(offered) == 0 {
 		t.Errorf("purposes: %v %v", offered, err)
 	}
@@ -97,8 +97,23 @@ func TestSearchOnPages(t *testing.T) {
 			t.Errorf("purpose %s: %v, and %v is offered", p, err, offered)
 		}
 	}
-	if none, err := a.Purposes(t.Context(), console.Person{Role: console.Jurist}); err != nil || len(none) > 0 {
-		t.Errorf("purposes of a jurist: %v %v", none, err)
+	for _, c := range []struct { // the shipped policy, written out again
+		role          console.Role
+		search, looks string
+	}{
+		{console.Auditor, "controle datalek toezicht", "controle datalek toezicht"}, {console.PrivacyOfficer, "datalek inzage klacht", ""},
+		{console.FG, "controle datalek inzage klacht toezicht", "controle datalek toezicht"}, {console.Jurist, "", ""},
+	} {
+		for of, want := range map[console.Question]string{console.QuestionSearch: c.search, console.QuestionLooks: c.looks} {
+			terms, err := a.Purposes(t.Context(), console.Person{Role: c.role}, of)
+			var got []string
+			for _, term := range terms {
+				got = append(got, term.ID)
+			}
+			if err != nil || strings.Join(got, " ") != want {
+				t.Errorf("%s by a %s is offered for %v, %v; want %s", of, c.role, got, err, want)
+			}
+		}
 	}
 	refused := map[string]console.Person{"suspended": {ID: "canary-suspended", Role: console.Auditor}, "unknown": {ID: "niemand", Role: console.Auditor}, "in another role": {ID: by.ID, Role: console.FG}}
 	for name, p := range refused {

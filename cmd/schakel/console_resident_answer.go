@@ -22,7 +22,7 @@ func (d *auditDesk) Asked() (out []console.AskedLine) {
 }
 
 func (d *auditDesk) AnsweringPurposes(ctx context.Context, by console.Person) ([]broker.Term, error) {
-	return d.purposesOf(ctx, by, "console verzoek")
+	return d.Purposes(ctx, by, "console verzoek")
 }
 
 func (d *auditDesk) ReadRequest(ctx context.Context, by console.Person, why console.Ground, id string) (out console.AskedRequest, err error) {
