@@ -7,8 +7,10 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/schakel/schakel/broker"
@@ -81,16 +83,67 @@ func (s *server) keepArchive() {
 		case <-time.After(c.Every):
 		}
 		if until := s.leads.Load(); until == nil || time.Now().After(*until) {
+			s.archiving.rests()
 			continue
 		}
+		s.archiving.begins(time.Now())
 		moved, err := archive.Move(s.background, move)
 		switch {
 		case errors.Is(err, archive.ErrBusy) || s.background.Err() != nil:
+			continue
 		case err != nil:
 			s.cfg.log.Error("old events are not archived for now; tried again", "error", err)
 		case moved != archive.Moved{}:
 			s.cfg.log.Info("archived", "segments", moved.Segments, "events", moved.Events, "dropped", moved.Trimmed, "waiting", moved.Waiting)
 		}
+		s.archiving.did(moved, err, time.Now())
+	}
+}
+
+// archiving is what came of moving old events in this process.
+type archiving struct {
+	events, dropped, failures, waiting atomic.Uint64
+	since                              atomic.Pointer[time.Time] // the last time that it worked, or was begun; nil where another does it
+}
+
+// rests: another gateway moves them now.
+func (a *archiving) rests() {
+	a.since.Store(nil)
+	a.waiting.Store(0)
+}
+
+func (a *archiving) begins(now time.Time) { a.since.CompareAndSwap(nil, &now) }
+
+// did counts what one Move did, also where it failed half way.
+func (a *archiving) did(m archive.Moved, err error, now time.Time) {
+	a.events.Add(m.Events)
+	a.dropped.Add(m.Trimmed)
+	if err != nil {
+		a.failures.Add(1)
+		return
+	}
+	a.waiting.Store(uint64(m.Waiting))
+	a.since.Store(&now)
+}
+
+// metrics is what an operator watches of the archive.
+func (a *archiving) metrics() []prometheus.Collector {
+	count := func(name, help string, of *atomic.Uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(of.Load()) })
+	}
+	return []prometheus.Collector{
+		count("schakel_archived_events_total", "Events that this gateway wrote into segments of the archive.", &a.events),
+		count("schakel_archive_dropped_events_total", "Events that this gateway dropped from the journal after they were archived, sealed and read back.", &a.dropped),
+		count("schakel_archive_failures_total", "Times that old events could not be archived; the log says why.", &a.failures),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "schakel_archive_waiting_segments",
+			Help: "Segments that no checkpoint covered at the last look: their events are in the journal still."}, func() float64 { return float64(a.waiting.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "schakel_archive_age_seconds",
+			Help: "Time since this gateway last moved all that was old enough, or first tried to; 0 where another gateway does."}, func() float64 {
+			if since := a.since.Load(); since != nil {
+				return time.Since(*since).Seconds()
+			}
+			return 0
+		}),
 	}
 }
 

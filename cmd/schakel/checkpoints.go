@@ -257,9 +257,8 @@ type unsealed struct {
 	alarms atomic.Int64              // contradictions between streams and checkpoints, found by this process
 }
 
-// metrics gives a registry with what an operator watches of the sealing.
-func (u *unsealed) metrics() (*prometheus.Registry, error) {
-	reg := prometheus.NewRegistry()
+// metrics is what an operator watches of the sealing.
+func (u *unsealed) metrics() []prometheus.Collector {
 	age := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "schakel_log_unsealed_seconds",
 		Help: "Age of the oldest event of this gateway that no checkpoint covers; 0 where all are covered."}, func() float64 {
 		if since := u.since.Load(); since != nil {
@@ -269,10 +268,7 @@ func (u *unsealed) metrics() (*prometheus.Registry, error) {
 	})
 	alarms := prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "schakel_checkpoint_alarms_total",
 		Help: "Streams that contradict the checkpoints: run schakel audit verify."}, func() float64 { return float64(u.alarms.Load()) })
-	if err := errors.Join(reg.Register(age), reg.Register(alarms)); err != nil {
-		return nil, fmt.Errorf("register metrics: %w", err)
-	}
-	return reg, nil
+	return []prometheus.Collector{age, alarms}
 }
 
 // watchTail looks each second how old the oldest event is that no checkpoint covers.

@@ -12,11 +12,13 @@ import (
 	"net/netip"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
@@ -58,8 +60,9 @@ type server struct {
 	http   *http.Server
 	url    string
 
-	unsealed unsealed
-	leads    atomic.Pointer[time.Time] // until when this process is the one that seals; nil: it never was
+	unsealed  unsealed
+	archiving archiving
+	leads     atomic.Pointer[time.Time] // until when this process is the one that seals; nil: it never was
 
 	failed     chan error
 	wait       sync.WaitGroup // what runs until background ends
@@ -214,9 +217,11 @@ func (s *server) gateway() (*gateway.Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := s.unsealed.metrics()
-	if err != nil {
-		return nil, err
+	metrics := prometheus.NewRegistry()
+	for _, m := range slices.Concat(s.unsealed.metrics(), s.archiving.metrics()) {
+		if err := metrics.Register(m); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
 	}
 	return gateway.New(gateway.Config{
 		Metrics: metrics,

@@ -59,6 +59,9 @@ func TestArchivedUnderKills(t *testing.T) {
 			t.FailNow()
 		}
 	}
+	if m := d.metrics(t); m["schakel_archived_events_total"] == 0 || m["schakel_archive_dropped_events_total"] == 0 || m["schakel_archive_age_seconds"] == 0 || m["schakel_archive_age_seconds"] > 60 {
+		t.Errorf("its metrics do not tell of it: %v", m)
+	}
 	d.end(t)
 }
 
