@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,4 +105,55 @@ func TestClaim(t *testing.T) {
 	if r := verify(d.journal); r.OK { // what is read of the journal alone is not whole
 		t.Errorf("%+v", r)
 	}
+	d.bentIsNamed(verify)
+}
+
+// bentIsNamed turns a bit of every third byte of the segments: whoever verifies the log is told the first event that is not as it was.
+func (d *deployment) bentIsNamed(verify func(journal.Store) audit.Report) {
+	d.t.Helper()
+	places, err := d.store.folder.list()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	stream := journal.Audit("gw1")
+	whole := all(d.t, d.store, stream)
+	dir := d.copied()
+	tried, named := 0, 0
+	for _, p := range places {
+		file := filepath.Join(dir, p.name())
+		good, err := os.ReadFile(file)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		for i := 0; i < len(good); i += 3 {
+			if err := os.WriteFile(file, flip(good, i), 0o600); err != nil {
+				d.t.Fatal(err)
+			}
+			tried++
+			loose := NewStore(d.journal, OpenFolder(dir)).Loose()
+			read := all(d.t, loose, stream)
+			first := 0
+			for first < len(read) && equal(read[first], whole[first]) {
+				first++
+			}
+			if first == len(whole) { // the lines are as they were, and what else was bent Check names
+				continue
+			}
+			named++
+			r := verify(loose)
+			// What is altered is named itself; of what is not there, the one before.
+			if !slices.ContainsFunc(r.Faults, func(f audit.Fault) bool {
+				return f.Stream == stream && f.ID != nil && (journal.ID(*f.ID) == whole[first].ID || (first > 0 && journal.ID(*f.ID) == whole[first-1].ID))
+			}) {
+				d.t.Errorf("byte %d of %s: event %s is not as it was, and is not named: %v", i, p.name(), whole[first].ID, r.Faults)
+			}
+		}
+		if err := os.WriteFile(file, good, 0o600); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	if named < tried/2 {
+		d.t.Errorf("of %d bits only %d touched an event", tried, named)
+	}
+	d.t.Logf("of %d bits %d touched an event, and each was named", tried, named)
 }
