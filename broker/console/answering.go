@@ -49,10 +49,10 @@ type AskedRequest struct {
 
 // Recipient is an agency that got data of somebody.
 type Recipient struct {
-	Name  string
-	Data  []string // kinds of data, in words
-	Times int
-	Last  time.Time
+	Name  string    `json:"name"`
+	Data  []string  `json:"data"` // kinds, in words
+	Times int       `json:"times"`
+	Last  time.Time `json:"last"`
 }
 
 // ErrNoRequest tells that there is no request with a number, or no longer.
