@@ -197,7 +197,7 @@ func (w *world) evidence(t *testing.T) map[string]string {
 // sealedAllBut waits until a checkpoint covers the whole log, and verifies it: no fault but of one code.
 func (w *world) sealedAllBut(t *testing.T, code string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(500 * time.Millisecond) {
 		out, _ := w.schakel("audit", "verify", "--json")
 		var r struct {
 			Faults     []struct{ Code string }

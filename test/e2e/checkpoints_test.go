@@ -194,7 +194,7 @@ func (w *world) until(t *testing.T, v map[string]string, status int) string {
 // sealedAll waits until a checkpoint covers the whole log, and verifies it.
 func (w *world) sealedAll(t *testing.T, more ...string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(500 * time.Millisecond) {
 		out, err := w.schakel(append([]string{"audit", "verify", "--json"}, more...)...)
 		var r struct {
 			OK         bool

@@ -81,7 +81,7 @@ func (d *deployment) sealed(t *testing.T, witness, kept string) uint64 {
 	for _, f := range files {
 		args = append(args, "--since-checkpoint", f)
 	}
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(300 * time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(time.Second) {
 		out, err := d.schakel(args...)
 		var r struct {
 			OK         bool
