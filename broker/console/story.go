@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/schakel/schakel/broker"
@@ -48,10 +49,23 @@ func (k *Console) story(base, draft broker.Revision) *story {
 
 // steps is the work: every question, the quick ones first.
 func (k *Console) steps(base, files map[string][]byte) []step {
+	suite := sync.OnceValues(func() (*workbench.Suite, error) { return workbench.NewSuite(files) })
 	return []step{
 		{askCheck, func(context.Context, func(int, int)) (any, error) { r := workbench.Check(files); return &r, nil }},
 		{askTests, func(ctx context.Context, _ func(int, int)) (any, error) {
-			r, err := workbench.Test(ctx, files)
+			tests, err := suite()
+			if err != nil {
+				return nil, err
+			}
+			r, err := tests.Test(ctx)
+			return &r, err
+		}},
+		{askTurns, func(ctx context.Context, _ func(int, int)) (any, error) {
+			tests, err := suite()
+			if err != nil {
+				return nil, err
+			}
+			r, err := tests.Mutate(ctx)
 			return &r, err
 		}},
 		{askDiffer, func(ctx context.Context, progress func(int, int)) (any, error) {
@@ -71,10 +85,6 @@ func (k *Console) steps(base, files map[string][]byte) []step {
 			r, err := workbench.Impact(ctx, workbench.ImpactConfig{Base: base, Draft: files, Since: now.Add(-window), Until: now,
 				Requests: k.cfg.Desk.Requests(ctx, now.Add(-window), now),
 				Progress: func(p workbench.ImpactProgress) { progress(p.Decided, p.Queries) }})
-			return &r, err
-		}},
-		{askTurns, func(ctx context.Context, _ func(int, int)) (any, error) {
-			r, err := workbench.Mutate(ctx, files)
 			return &r, err
 		}},
 	}

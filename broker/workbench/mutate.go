@@ -11,10 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/schakel/schakel/broker/decide"
 )
@@ -40,84 +38,59 @@ type Mutant struct {
 
 // Mutate turns the conditions of the rules of a policy round, one at a time, and runs the tests until one fails. The
 // policy is compiled once: it holds every variant of every rule, each guarded by its number, and the number is data. An
-// error means that the policy does not compile, or that its tests fail as it is.
-func Mutate(ctx context.Context, files map[string][]byte) (MutationReport, error) {
-	source, err := decide.Read(files)
-	if err != nil {
+// error means that its tests fail as it is: they would notice everything.
+func (s *Suite) Mutate(ctx context.Context) (MutationReport, error) {
+	if err := s.runAll(ctx); err != nil {
 		return MutationReport{}, fmt.Errorf("mutate policy: %w", err)
 	}
-	s, mutants, skipped, err := variants(source, files)
-	if err != nil {
-		return MutationReport{}, fmt.Errorf("mutate policy: %w", err)
+	for i, r := range s.runs {
+		if !r.held {
+			return MutationReport{}, fmt.Errorf("mutate policy: %s fails before anything is turned round; mend that first: %w",
+				s.tests[i].name, cmp.Or(r.err, errUnheld))
+		}
 	}
-	tests, err := s.watch(ctx)
-	if err != nil {
-		return MutationReport{}, fmt.Errorf("mutate policy: %w", err)
+	v := s.varied()
+	if v.err != nil {
+		return MutationReport{}, fmt.Errorf("mutate policy: %w", v.err)
 	}
-	survived := s.survivors(ctx, mutants, tests)
+	survived := newWatch(&suite{v.compiler, s.data, s.tests}, s.runs).survivors(ctx, v.mutants)
 	if ctx.Err() != nil {
 		return MutationReport{}, fmt.Errorf("mutate policy: %w", ctx.Err())
 	}
-	return MutationReport{Tried: len(mutants), Survived: survived, Skipped: skipped}, nil
-}
-
-// watch runs the tests on the policy as written, and notes which lines each reaches and how long it takes. A test that
-// fails anyway would notice everything, so it is an error.
-func (s *suite) watch(ctx context.Context) ([]watched, error) {
-	out := make([]watched, len(s.tests))
-	errs := make([]error, len(s.tests))
-	store := s.store(map[string]any{"mutant": "", "off": map[string]any{}})
-	parallel(ctx, len(s.tests), func(i int) {
-		lines, start := lineTracer{}, time.Now()
-		ok, err := s.run(ctx, s.tests[i], store, lines)
-		if !ok {
-			errs[i] = fmt.Errorf("%s fails before anything is turned round; mend that first: %w", s.tests[i].name, cmp.Or(err, errUnheld))
-		}
-		out[i] = watched{i, lines, time.Since(start)}
-	})
-	return out, cmp.Or(ctx.Err(), errors.Join(errs...))
+	return MutationReport{Tried: len(v.mutants), Survived: survived, Skipped: v.skipped}, nil
 }
 
 var errUnheld = errors.New("it does not hold")
 
-// watched is what a test reaches.
-type watched struct {
-	test  int
-	lines lineTracer
-	took  time.Duration
+// watch seeks a test that notices a mutant. What it tries first changes how long that takes, never what is found: a mutant
+// survives when every test holds.
+type watch struct {
+	*suite
+	runs     []run
+	lightest []int // tests
 }
 
-// lineTracer notes the lines that are evaluated.
-type lineTracer map[lineKey]bool
-
-type lineKey struct {
-	file string
-	line int
-}
-
-// Enabled, Config and TraceEvent implement topdown.QueryTracer.
-func (lineTracer) Enabled() bool               { return true }
-func (lineTracer) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
-func (l lineTracer) TraceEvent(e topdown.Event) {
-	if e.Location != nil && e.Op == topdown.EvalOp {
-		l[lineKey{e.Location.File, e.Location.Row}] = true
+func newWatch(s *suite, runs []run) *watch {
+	w := &watch{suite: s, runs: runs}
+	for i := range runs {
+		w.lightest = append(w.lightest, i)
 	}
+	slices.SortStableFunc(w.lightest, func(a, b int) int { return cmp.Compare(runs[a].reached.cost, runs[b].reached.cost) })
+	return w
 }
 
-// survivors tries each mutant on the tests that reach its rule, the quickest first, and then on all others.
-func (s *suite) survivors(ctx context.Context, mutants []Mutant, tests []watched) []Mutant {
+// survivors tries each mutant until a test notices it.
+func (w *watch) survivors(ctx context.Context, mutants []Mutant) []Mutant {
 	unnoticed := make([]bool, len(mutants))
 	parallel(ctx, len(mutants), func(i int) {
 		m := mutants[i]
-		order := slices.Clone(tests)
-		slices.SortStableFunc(order, func(a, b watched) int {
-			return cmp.Or(cmp.Compare(a.distance(m), b.distance(m)), cmp.Compare(a.took, b.took))
-		})
-		store := s.store(map[string]any{"mutant": strconv.Itoa(m.id), "off": map[string]any{strconv.Itoa(m.rule): true}})
-		unnoticed[i] = !slices.ContainsFunc(order, func(w watched) bool {
-			ok, _ := s.run(ctx, s.tests[w.test], store, nil)
-			return !ok
-		})
+		store := w.store(map[string]any{"mutant": strconv.Itoa(m.id), "off": map[string]any{strconv.Itoa(m.rule): true}})
+		for _, test := range w.order(m) {
+			if ok, _ := w.run(ctx, w.tests[test], store, nil); !ok {
+				return
+			}
+		}
+		unnoticed[i] = true
 	})
 	out := []Mutant{}
 	for i, m := range mutants {
@@ -128,15 +101,21 @@ func (s *suite) survivors(ctx context.Context, mutants []Mutant, tests []watched
 	return out
 }
 
-// distance is 0 for a test that reaches the condition, 1 for one that reaches its rule, 2 for others.
-func (w watched) distance(m Mutant) int {
-	switch {
-	case w.lines[lineKey{m.File, m.Line}]:
-		return 0
-	case w.lines[lineKey{m.File, m.first}]:
-		return 1
+// order gives the tests: first those that reach the condition, then those that reach its rule, then all others, and each time
+// the lightest first.
+func (w *watch) order(m Mutant) []int {
+	var near, nearer, order []int
+	for _, i := range w.lightest {
+		switch lines := w.runs[i].reached.lines; {
+		case lines[lineKey{m.File, m.Line}]:
+			nearer = append(nearer, i)
+		case lines[lineKey{m.File, m.first}]:
+			near = append(near, i)
+		default:
+			order = append(order, i)
+		}
 	}
-	return 2
+	return slices.Concat(nearer, near, order)
 }
 
 // parallel calls do(0) to do(n-1), on every core, until ctx ends.
@@ -153,8 +132,16 @@ func parallel(ctx context.Context, n int, do func(i int)) {
 	wg.Wait()
 }
 
+// varied is a policy with every variant of every rule in it.
+type varied struct {
+	compiler *ast.Compiler
+	mutants  []Mutant
+	skipped  []Mutant
+	err      error
+}
+
 // variants compiles the policy with every variant of every rule in it. A variant that does not compile is skipped.
-func variants(source *decide.Source, files map[string][]byte) (*suite, []Mutant, []Mutant, error) {
+func variants(source *decide.Source, files map[string][]byte) varied {
 	skip := map[string]bool{}
 	skipped := []Mutant{}
 	for {
@@ -163,8 +150,7 @@ func variants(source *decide.Source, files map[string][]byte) (*suite, []Mutant,
 		c := ast.NewCompiler().WithCapabilities(decide.Capabilities(true)).WithEnablePrintStatements(false)
 		c.Compile(modules)
 		if !c.Failed() {
-			s, err := newSuite(c, source)
-			return s, mutants, skipped, err
+			return varied{c, mutants, skipped, nil}
 		}
 		before := len(skip)
 		for _, m := range mutants {
@@ -174,7 +160,7 @@ func variants(source *decide.Source, files map[string][]byte) (*suite, []Mutant,
 			}
 		}
 		if len(skip) == before {
-			return nil, nil, nil, c.Errors
+			return varied{err: c.Errors}
 		}
 	}
 }

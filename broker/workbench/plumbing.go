@@ -43,9 +43,10 @@ question(path) := {
 }
 
 catalogued(path) := entry if {
-	some entry in data.schakel.catalog.fields
-	entry.path == path
+	entry := entries[path]
 } else := {"path": path, "domain": "", "class": "", "forms": [], "subject": ""}
+
+entries := {entry.path: entry | some entry in data.schakel.catalog.fields}
 `,
 	"data.schakel.answer": `package schakel.answer
 

@@ -3,7 +3,6 @@
 package workbench_test
 
 import (
-	"context"
 	"testing"
 
 	"github.com/schakel/schakel/broker/workbench"
@@ -15,7 +14,7 @@ import (
 
 // The shipped policy passes its own tests, and they reach every line.
 func TestShippedTests(t *testing.T) {
-	got, err := workbench.Test(context.Background(), policies.Files())
+	got, err := tested(policies.Files())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +31,7 @@ func TestShippedTests(t *testing.T) {
 
 // Turning any single condition of the shipped policy round makes one of its tests fail.
 func TestShippedConditions(t *testing.T) {
-	got, err := workbench.Mutate(context.Background(), policies.Files())
+	got, err := mutated(policies.Files())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,22 @@ func small(rules, tests string) map[string][]byte {
 	return files
 }
 
+func tested(files map[string][]byte) (workbench.TestReport, error) {
+	suite, err := workbench.NewSuite(files)
+	if err != nil {
+		return workbench.TestReport{}, err
+	}
+	return suite.Test(context.Background())
+}
+
+func mutated(files map[string][]byte) (workbench.MutationReport, error) {
+	suite, err := workbench.NewSuite(files)
+	if err != nil {
+		return workbench.MutationReport{}, err
+	}
+	return suite.Mutate(context.Background())
+}
+
 const (
 	twoConditions = "allow if {\n\tinput.role == \"a\"\n\tinput.purpose == \"b\"\n} else if {\n\tnot input.closed\n}\n"
 	bothWatched   = `test_yes if small.allow with input as {"role": "a", "purpose": "b", "closed": true}
@@ -34,7 +50,7 @@ test_open if small.allow with input as {}
 )
 
 func TestTestReports(t *testing.T) {
-	got, err := workbench.Test(context.Background(), small(twoConditions, bothWatched+"\ntest_wrong if small.allow with input as {\"closed\": true}\n"))
+	got, err := tested(small(twoConditions, bothWatched+"\ntest_wrong if small.allow with input as {\"closed\": true}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +63,7 @@ func TestTestReports(t *testing.T) {
 }
 
 func TestTestReportsUncoveredLines(t *testing.T) {
-	got, err := workbench.Test(context.Background(), small(twoConditions, "test_yes if small.allow with input as {\"role\": \"a\", \"purpose\": \"b\"}\n"))
+	got, err := tested(small(twoConditions, "test_yes if small.allow with input as {\"role\": \"a\", \"purpose\": \"b\"}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,13 +73,13 @@ func TestTestReportsUncoveredLines(t *testing.T) {
 }
 
 func TestTestOfBrokenPolicy(t *testing.T) {
-	if _, err := workbench.Test(context.Background(), small("allow if {\n", "")); err == nil {
+	if _, err := tested(small("allow if {\n", "")); err == nil {
 		t.Error("no error")
 	}
 }
 
 func TestNoTestsIsNotOK(t *testing.T) {
-	got, err := workbench.Test(context.Background(), small("", ""))
+	got, err := tested(small("", ""))
 	if err == nil && got.OK() {
 		t.Error("a policy without tests is fine")
 	}
@@ -75,7 +91,7 @@ func TestMutateFindsWhatNoTestWatches(t *testing.T) {
 		"one unwatched": {"test_yes if {\n\tsmall.allow with input as {\"role\": \"a\", \"purpose\": \"b\"}\n\tsmall.allow with input as {}\n}\n", `input.role == "a"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := workbench.Mutate(context.Background(), small(twoConditions, tt.tests))
+			got, err := mutated(small(twoConditions, tt.tests))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,7 +107,7 @@ func TestMutateFindsWhatNoTestWatches(t *testing.T) {
 
 // A condition that also gives a variable its value can't be turned round; it is named and not counted.
 func TestMutateSkips(t *testing.T) {
-	got, err := workbench.Mutate(context.Background(), small("allow if {\n\tinput.list[i] == 1\n\ti > 0\n}\n",
+	got, err := mutated(small("allow if {\n\tinput.list[i] == 1\n\ti > 0\n}\n",
 		"test_yes if small.allow with input as {\"list\": [0, 1]}\n\ntest_no if not small.allow with input as {\"list\": [1, 0]}\n"))
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +118,7 @@ func TestMutateSkips(t *testing.T) {
 }
 
 func TestMutateDemandsPassingTests(t *testing.T) {
-	_, err := workbench.Mutate(context.Background(), small(twoConditions, "test_wrong if not small.allow with input as {}\n"))
+	_, err := mutated(small(twoConditions, "test_wrong if not small.allow with input as {}\n"))
 	if err == nil || !strings.Contains(err.Error(), "test_wrong fails before") {
 		t.Errorf("got %v", err)
 	}

@@ -5,9 +5,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/cover"
@@ -36,89 +36,163 @@ type Failure struct {
 // OK tells whether there are tests, all of them hold, and they reach every line.
 func (r TestReport) OK() bool { return r.Passed > 0 && len(r.Failed) == 0 && len(r.Uncovered) == 0 }
 
-// Test runs every rule test_… of the *_test.rego files and reports the lines of the policy that none reaches. An error
-// means that the policy does not compile: run Check.
-func Test(ctx context.Context, files map[string][]byte) (TestReport, error) {
+// Suite is a policy with its tests, read and compiled once for all that is asked of it. It is for one goroutine at a time.
+type Suite struct {
+	suite
+	files  map[string][]byte
+	source *decide.Source
+	runs   []run // what each test came to, once they ran
+	varied func() varied
+}
+
+// NewSuite reads and compiles a policy with its tests. An error means that it does not compile: run Check.
+func NewSuite(files map[string][]byte) (*Suite, error) {
 	source, err := decide.Read(files)
 	if err != nil {
-		return TestReport{}, fmt.Errorf("test policy: %w", err)
+		return nil, fmt.Errorf("test policy: %w", err)
 	}
 	modules := maps.Clone(source.Modules)
 	maps.Copy(modules, source.Tests)
 	compiler, err := source.Compile(modules, true)
 	if err != nil {
-		return TestReport{}, fmt.Errorf("test policy: %w", err)
+		return nil, fmt.Errorf("test policy: %w", err)
 	}
-	suite, err := newSuite(compiler, source)
+	tests, err := testRules(compiler, source)
 	if err != nil {
-		return TestReport{}, fmt.Errorf("test policy: %w", err)
+		return nil, fmt.Errorf("test policy: %w", err)
 	}
+	data, err := ast.InterfaceToValue(source.Data)
+	if err != nil {
+		return nil, fmt.Errorf("test policy: %w", err)
+	}
+	return &Suite{suite: suite{compiler, data.(ast.Object), tests}, files: files, source: source,
+		varied: sync.OnceValue(func() varied { return variants(source, files) })}, nil
+}
+
+// Test runs every rule test_… of the *_test.rego files and reports the lines of the policy that none reaches.
+func (s *Suite) Test(ctx context.Context) (TestReport, error) {
 	report := TestReport{Failed: []Failure{}, Uncovered: []Place{}}
-	held, errs, tracers := suite.all(ctx)
-	if ctx.Err() != nil {
-		return report, ctx.Err()
+	go s.varied() // one core compiles what Mutate asks for next
+	if err := s.runAll(ctx); err != nil {
+		return report, fmt.Errorf("test policy: %w", err)
 	}
-	for i, t := range suite.tests {
-		if held[i] {
+	for i, t := range s.tests {
+		if s.runs[i].held {
 			report.Passed++
 			continue
 		}
-		f := Failure{Place: placeIn(files, t.file, t.line), Test: t.name}
-		if errs[i] != nil {
-			f.Error = errs[i].Error()
+		f := Failure{Place: placeIn(s.files, t.file, t.line), Test: t.name}
+		if err := s.runs[i].err; err != nil {
+			f.Error = err.Error()
 		}
 		report.Failed = append(report.Failed, f)
 	}
-	report.Lines, report.Uncovered = uncovered(files, source.Modules, tracers)
+	all := lineSet{}
+	for file, r := range cover.New().Report(s.source.Modules).Files {
+		all.add(file, r.NotCovered)
+	}
+	report.Lines, report.Uncovered = len(all), s.uncovered()
 	return report, nil
 }
 
-// all runs every test, on all cores, and gives which held and what they reached: a tracer is for one core at a time.
-func (s *suite) all(ctx context.Context) (held []bool, errs []error, tracers []*cover.Cover) {
-	held, errs = make([]bool, len(s.tests)), make([]error, len(s.tests))
-	store, free := s.store(nil), make(chan *cover.Cover, runtime.GOMAXPROCS(0))
-	for range cap(free) {
-		tracers = append(tracers, cover.New())
-		free <- tracers[len(tracers)-1]
-	}
-	parallel(ctx, len(s.tests), func(i int) {
-		tracer := <-free
-		held[i], errs[i] = s.run(ctx, s.tests[i], store, tracer)
-		free <- tracer
-	})
-	return held, errs, tracers
+// run is what a test came to.
+type run struct {
+	held    bool
+	err     error
+	reached reached
 }
 
-// uncovered gives the number of lines, and those that one tracer saw missed and none saw reached.
-func uncovered(files map[string][]byte, modules map[string]*ast.Module, tracers []*cover.Cover) (lines int, places []Place) {
-	reached, missed := lineTracer{}, lineTracer{}
-	mark := func(file string, parts []cover.Range, in lineTracer) {
-		for _, part := range parts {
-			for line := part.Start.Row; line <= part.End.Row; line++ {
-				in[lineKey{file, line}] = true
+// runAll runs every test, on all cores, once: what each reaches serves the coverage and the conditions.
+func (s *Suite) runAll(ctx context.Context) error {
+	if s.runs != nil {
+		return nil
+	}
+	runs, store := make([]run, len(s.tests)), s.store(nil)
+	parallel(ctx, len(s.tests), func(i int) {
+		runs[i].reached = reached{parts: map[*ast.Location]bool{}, lines: map[lineKey]bool{}}
+		runs[i].held, runs[i].err = s.run(ctx, s.tests[i], store, &runs[i].reached)
+	})
+	if ctx.Err() == nil {
+		s.runs = runs
+	}
+	return ctx.Err()
+}
+
+// reached is what a test evaluates. It notes what the engine's own coverage does, and leaves the sums for later.
+type reached struct {
+	parts map[*ast.Location]bool // expressions, and heads of rules that gave something
+	lines map[lineKey]bool       // where an expression or a rule was looked at
+	cost  int                    // what the engine did; the same whenever it runs
+}
+
+type lineKey struct {
+	file string
+	line int
+}
+
+// Enabled, Config and TraceEvent implement topdown.QueryTracer.
+func (*reached) Enabled() bool               { return true }
+func (*reached) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
+func (r *reached) TraceEvent(e topdown.Event) {
+	r.cost++
+	switch n := e.Node.(type) {
+	case *ast.Expr:
+		if e.Op == topdown.EvalOp && n.Location != nil && !r.parts[n.Location] {
+			r.parts[n.Location] = true
+			r.lines[lineKey{n.Location.File, n.Location.Row}] = true
+		}
+	case *ast.Rule:
+		switch e.Op {
+		case topdown.EnterOp:
+			r.lines[lineKey{n.Location.File, n.Location.Row}] = true
+		case topdown.ExitOp:
+			r.parts[n.Head.Location] = true
+		}
+	}
+}
+
+// uncovered gives the lines of rules that no test reached.
+func (s *Suite) uncovered() []Place {
+	reached, missed := lineSet{}, lineSet{}
+	tracer, seen := cover.New(), map[*ast.Location]bool{}
+	for _, r := range s.runs {
+		for part := range r.reached.parts {
+			if !seen[part] {
+				seen[part] = true
+				tracer.TraceEvent(topdown.Event{Op: topdown.EvalOp, Node: &ast.Expr{Location: part}})
 			}
 		}
 	}
-	for _, t := range tracers {
-		for file, r := range t.Report(modules).Files {
-			mark(file, r.Covered, reached)
-			mark(file, r.NotCovered, missed)
-		}
+	report := tracer.Report(s.source.Modules)
+	for file := range s.source.Modules {
+		reached.add(file, report.Files[file].Covered)
+		missed.add(file, report.Files[file].NotCovered)
 	}
 	maps.DeleteFunc(missed, func(at lineKey, _ bool) bool { return reached[at] })
-	places = []Place{}
+	places := []Place{}
 	for _, at := range slices.SortedFunc(maps.Keys(missed), func(a, b lineKey) int {
 		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
 	}) {
-		places = append(places, placeIn(files, at.file, at.line))
+		places = append(places, placeIn(s.files, at.file, at.line))
 	}
-	return len(reached) + len(missed), places
+	return places
+}
+
+// lineSet is a set of lines.
+type lineSet map[lineKey]bool
+
+func (s lineSet) add(file string, parts []cover.Range) {
+	for _, part := range parts {
+		for line := part.Start.Row; line <= part.End.Row; line++ {
+			s[lineKey{file, line}] = true
+		}
+	}
 }
 
 // suite is a compiled policy with its tests.
 type suite struct {
 	compiler *ast.Compiler
-	data     map[string]any
+	data     ast.Object
 	tests    []testRule
 }
 
@@ -130,8 +204,9 @@ type testRule struct {
 	query ast.Body
 }
 
-func newSuite(c *ast.Compiler, s *decide.Source) (*suite, error) {
-	out := &suite{compiler: c, data: s.Data}
+// testRules finds the tests of a compiled policy.
+func testRules(c *ast.Compiler, s *decide.Source) ([]testRule, error) {
+	var out []testRule
 	for _, file := range slices.Sorted(maps.Keys(s.Tests)) {
 		for _, rule := range c.Modules[file].Rules {
 			name := string(rule.Head.Name)
@@ -143,19 +218,21 @@ func newSuite(c *ast.Compiler, s *decide.Source) (*suite, error) {
 			if err != nil {
 				return nil, fmt.Errorf("compile test %s: %w", full, err)
 			}
-			out.tests = append(out.tests, testRule{file, rule.Location.Row, full, query})
+			out = append(out, testRule{file, rule.Location.Row, full, query})
 		}
 	}
 	return out, nil
 }
 
-// store makes the data the tests run on; extra stands beside it at data.workbench.
+// store makes the data the tests run on; extra stands beside it at data.workbench. What all have is shared: turning it into the
+// engine's terms takes longer than a test.
 func (s *suite) store(extra map[string]any) storage.Store {
-	data := maps.Clone(s.data)
+	data := ast.NewObjectWithCapacity(s.data.Len() + 1)
+	s.data.Foreach(data.Insert)
 	if extra != nil {
-		data["workbench"] = extra
+		data.Insert(ast.InternedTerm("workbench"), ast.NewTerm(ast.MustInterfaceToValue(extra)))
 	}
-	return inmem.NewFromObjectWithOpts(data, inmem.OptReturnASTValuesOnRead(true), inmem.OptRoundTripOnWrite(false))
+	return inmem.NewFromASTObject(data)
 }
 
 // run tells whether a test holds.

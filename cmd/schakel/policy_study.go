@@ -64,7 +64,11 @@ func look(ctx context.Context, in studied) (study, error) {
 		return s, nil
 	}
 	in.progress("test")
-	tests, err := workbench.Test(ctx, in.draft)
+	suite, err := workbench.NewSuite(in.draft)
+	if err != nil {
+		return s, err
+	}
+	tests, err := suite.Test(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -74,7 +78,7 @@ func look(ctx context.Context, in studied) (study, error) {
 		return s, nil
 	}
 	in.progress("turn conditions round")
-	mutation, err := workbench.Mutate(ctx, in.draft)
+	mutation, err := suite.Mutate(ctx)
 	if err != nil {
 		return s, err
 	}

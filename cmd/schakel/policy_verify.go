@@ -46,7 +46,11 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 	if !workbench.Check(files).OK() {
 		return errors.New("it does not pass `schakel policy check`, whatever its reports say; have it mended and submitted again")
 	}
-	tests, err := workbench.Test(ctx, files)
+	suite, err := workbench.NewSuite(files)
+	if err != nil {
+		return err
+	}
+	tests, err := suite.Test(ctx)
 	if err != nil {
 		return err
 	}

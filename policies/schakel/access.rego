@@ -65,6 +65,14 @@ question(path) := {
 # custom:
 #   basis: AVG 5(1)c
 catalogued(path) := entry if {
-	some entry in data.schakel.catalog.fields
-	entry.path == path
+	entry := entries[path]
 } else := {"path": path, "domain": "", "class": "", "forms": [], "subject": ""}
+
+# METADATA
+# title: De catalogus per pad – The catalog by path
+# description: |
+#   NL: Elk veld van de catalogus onder zijn pad.
+#   EN: Every field of the catalog under its path.
+# custom:
+#   basis: AVG 5(1)c
+entries := {entry.path: entry | some entry in data.schakel.catalog.fields}
