@@ -49,6 +49,7 @@ func (k *Console) story(base, draft broker.Revision) *story {
 
 // steps is the work: every question, the quick ones first.
 func (k *Console) steps(base, files map[string][]byte) []step {
+	now := k.cfg.Now() // before the rest: whatever was under way then is recorded when the impact reads, and for whoever repeats it
 	suite := sync.OnceValues(func() (*workbench.Suite, error) { return workbench.NewSuite(files) })
 	return []step{
 		{askCheck, func(context.Context, func(int, int)) (any, error) { r := workbench.Check(files); return &r, nil }},
@@ -81,7 +82,6 @@ func (k *Console) steps(base, files map[string][]byte) []step {
 			return &r, err
 		}},
 		{askImpact, func(ctx context.Context, progress func(int, int)) (any, error) {
-			now := k.cfg.Now()
 			r, err := workbench.Impact(ctx, workbench.ImpactConfig{Base: base, Draft: files, Since: now.Add(-window), Until: now,
 				Requests: k.cfg.Desk.Requests(ctx, now.Add(-window), now),
 				Progress: func(p workbench.ImpactProgress) { progress(p.Decided, p.Queries) }})

@@ -216,8 +216,8 @@ func (l *life) studyOf(c *cobra.Command, base broker.Revision, get func(*desk) (
 func (l *life) approveCommand() *cobra.Command {
 	c := &cobra.Command{Use: "approve DRAFT --officer ID", Short: "Approve a colleague's draft, with exactly its reports", Args: cobra.ExactArgs(1),
 		Long: `Signs, with your own key, for the draft, its base and the digests of its test report, matrix difference and impact
-report together: what you approve is what becomes live. What it changes and whether it breaks a guardrail is worked out again
-first, on your machine, from its files; where that is not what its reports say, nothing is signed.
+report together: what you approve is what becomes live. Every report is made again first, on your machine, from its files
+and the log, over the same window; where one is not what its reports say, it says what differs and nothing is signed.
 Look first: schakel policy status --draft N`,
 		RunE: func(c *cobra.Command, args []string) error {
 			n, err := draftNumber(args[0])

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/register"
@@ -14,13 +18,11 @@ import (
 	"github.com/schakel/schakel/policies"
 )
 
-// verifyProposal makes sure that a draft is what its author says, on the approver's side: from its files and those of its
-// base it works out again what changes, whether a guardrail is broken, and which holders would give more, and checks and
-// tests it anew. Where the difference has another digest than the one that is to be approved, it refuses. It takes as long
-// as the difference does; a draft that was found true by this process is not looked at twice. progress may be nil.
-//
-// The mutants and the impact are read and not made again: the first takes longer than an approver waits, the second counts
-// a log that has grown since.
+// verifyProposal makes sure that a draft is what its author says, on the approver's side: from its files, those of its base
+// and the log it makes every report again, and whether it is correct and which holders would give more. Where a report has
+// another digest than the one that is to be approved, it refuses and says what differs. The impact is made again over the
+// window of its report: what was recorded since is not in it. It takes as long as submitting did; a draft that was found
+// true by this process is not looked at twice. progress may be nil.
 func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progress func(done, of int)) error {
 	said, err := json.Marshal([]any{draft.Revision, draft.Base, draft.Rules, draft.Guardrails, draft.Reports, draft.Widens})
 	if err != nil {
@@ -40,7 +42,8 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 	if rules, guardrails := policies.Part(policies.Changed(base, files)); rules != draft.Rules || guardrails != draft.Guardrails {
 		return errors.New("it changes other files than its author said; have it submitted again")
 	}
-	if err := d.verifyKept(ctx, draft); err != nil {
+	kept, err := d.verifyKept(ctx, draft)
+	if err != nil {
 		return err
 	}
 	if !workbench.Check(files).OK() {
@@ -57,65 +60,109 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 	if !tests.OK() {
 		return errors.New("it does not pass `schakel policy test`, whatever its reports say; have it mended and submitted again")
 	}
+	mutation, err := suite.Mutate(ctx)
+	if err != nil {
+		return err
+	}
+	if err := same("its test report", testsAndMutants{tests, &mutation}, draft.Reports.Tests, kept.tests); err != nil {
+		return err
+	}
 	c, err := compare(ctx, d.explorer.Telling(progress), base, files, func(string) {})
 	if err != nil {
 		return err
 	}
-	digest, err := digestOf(c)
+	if !c.Guardrails.OK() {
+		return errors.New("it breaks a guardrail, whatever its reports say; `schakel policy guardrails` shows which")
+	}
+	if err := same("what it changes", c, draft.Reports.Difference, kept.difference); err != nil {
+		return err
+	}
+	since, until := kept.window.Since, kept.window.Until
+	impact, err := workbench.Impact(ctx, workbench.ImpactConfig{Base: base, Draft: files, Since: since, Until: until,
+		Requests: recorded(ctx, d.store, d.ring, since, until)})
 	if err != nil {
+		return err
+	}
+	if err := same("its impact report", impact, draft.Reports.Impact, kept.impact); err != nil {
 		return err
 	}
 	widens, err := (study{Difference: &c}).widens(files)
 	if err != nil {
 		return err
 	}
-	same := func(a, b register.Widening) bool {
+	if !slices.EqualFunc(widens, draft.Widens, func(a, b register.Widening) bool {
 		return a.Field == b.Field && a.Domain == b.Domain && slices.Equal(a.Kinds, b.Kinds)
-	}
-	switch {
-	case !c.Guardrails.OK():
-		return errors.New("it breaks a guardrail, whatever its reports say; `schakel policy guardrails` shows which")
-	case digest != draft.Reports.Difference:
-		return fmt.Errorf("what it changes was worked out again and is not what its reports say (%.12s, in them %.12s); have it submitted again",
-			digest, draft.Reports.Difference)
-	case !slices.EqualFunc(widens, draft.Widens, same):
+	}) {
 		return errors.New("it widens other fields than its author said; have it submitted again")
 	}
 	d.proved.Store(string(said), true)
 	return nil
 }
 
-// verifyKept makes sure that every report is there, under its digest, and that those which are not made again are about this
-// draft and found nothing wrong.
-func (d *desk) verifyKept(ctx context.Context, draft register.Draft) error {
-	var tests testsAndMutants
-	var impact struct{ Base, Draft broker.Revision }
+// keptReports are the reports of a draft as they were kept.
+type keptReports struct {
+	tests, difference, impact json.RawMessage
+	window                    struct {
+		Base, Draft  broker.Revision
+		Since, Until time.Time
+	}
+}
+
+// verifyKept makes sure that every report is there, under its digest, about this draft, and found nothing wrong.
+func (d *desk) verifyKept(ctx context.Context, draft register.Draft) (k keptReports, err error) {
 	for _, r := range []struct {
 		digest broker.Hash
-		into   any
-	}{{draft.Reports.Tests, &tests}, {draft.Reports.Difference, new(json.RawMessage)}, {draft.Reports.Impact, &impact}} {
+		into   *json.RawMessage
+	}{{draft.Reports.Tests, &k.tests}, {draft.Reports.Difference, &k.difference}, {draft.Reports.Impact, &k.impact}} {
 		if r.digest == (broker.Hash{}) {
-			return errors.New("not every report of it was made; have it submitted again")
+			return k, errors.New("not every report of it was made; have it submitted again")
 		}
-		data, err := d.readReport(ctx, r.digest)
-		if err != nil {
-			return err
+		if *r.into, err = d.readReport(ctx, r.digest); err != nil {
+			return k, err
 		}
-		if err := json.Unmarshal(data, r.into); err != nil {
-			return fmt.Errorf("read report %.12s: %w", r.digest, err)
-		}
+	}
+	var tests testsAndMutants
+	if err := errors.Join(json.Unmarshal(k.tests, &tests), json.Unmarshal(k.impact, &k.window)); err != nil {
+		return k, fmt.Errorf("read reports of draft %d: %w", draft.Number, err)
 	}
 	switch {
 	case !tests.OK() || tests.Mutation == nil || !tests.Mutation.OK():
-		return errors.New("its tests failed, or a grant is not tested; have it mended and submitted again")
-	case impact.Draft != draft.Revision || impact.Base != against(d.register.Policy(), draft.Base):
-		return errors.New("its impact report is about another change; have it submitted again")
+		return k, errors.New("its tests failed, or a grant is not tested; have it mended and submitted again")
+	case k.window.Draft != draft.Revision || k.window.Base != against(d.register.Policy(), draft.Base):
+		return k, errors.New("its impact report is about another change; have it submitted again")
 	}
-	return nil
+	return k, nil
 }
 
-// digestOf gives the digest under which a report is kept.
-func digestOf(report any) (broker.Hash, error) {
-	data, err := json.Marshal(report)
-	return sha256.Sum256(data), err
+// same makes sure that a report that was made again has the digest that is to be approved.
+func same(what string, again any, digest broker.Hash, kept json.RawMessage) error {
+	data, err := json.Marshal(again)
+	if err != nil || broker.Hash(sha256.Sum256(data)) == digest {
+		return err
+	}
+	return fmt.Errorf("%s was worked out again and is not what its reports say: %s; have it submitted again", what, differs(kept, data))
+}
+
+// differs names the parts in which two reports differ, with their values where those are short.
+func differs(kept, again json.RawMessage) string {
+	var a, b map[string]json.RawMessage
+	if json.Unmarshal(kept, &a) != nil || json.Unmarshal(again, &b) != nil {
+		return "the whole of it"
+	}
+	all := maps.Clone(b)
+	maps.Copy(all, a)
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		switch was, is := a[name], b[name]; {
+		case bytes.Equal(was, is):
+		case len(was) < 80 && len(is) < 80:
+			out = append(out, fmt.Sprintf("%s is %s, in them %s", name, is, was))
+		default:
+			out = append(out, name)
+		}
+	}
+	if len(out) == 0 {
+		return "the way it is written"
+	}
+	return strings.Join(out, "; ")
 }

@@ -147,6 +147,10 @@ func TestForgedReportsAreNotApproved(t *testing.T) {
 	unnoticed.Tests = &testsAndMutants{TestReport: honest.Tests.TestReport}
 	foreign := honest
 	foreign.Impact = &workbench.ImpactReport{Base: honest.Against, Draft: honest.Against}
+	untrue, fewer := honest, honest
+	untrue.Tests = &testsAndMutants{honest.Tests.TestReport, honest.Tests.Mutation}
+	untrue.Tests.Passed += 100
+	fewer.Impact = func(i workbench.ImpactReport) *workbench.ImpactReport { i.Requests = 12; return &i }(*honest.Impact)
 	bsn := changed(func(f map[string][]byte) {
 		policiestest.Replace(f, "schakel/grants.rego", `input.field.path in {"huur.achterstand.bedrag", "huur.achterstand.maanden"}`,
 			`input.field.path in {"huur.achterstand.bedrag", "persoon.burgerservicenummer"}`)
@@ -169,6 +173,8 @@ func TestForgedReportsAreNotApproved(t *testing.T) {
 		{"tests hold", failing, madeOut(failing), nil, "policy test"},
 		{"checks hold", untidy, madeOut(untidy), nil, "policy check"},
 		{"mutants noticed", wider, unnoticed, nil, "not tested"},
+		{"more tests", wider, untrue, nil, "test report was worked out again and is not what its reports say: passed is"},
+		{"more requests", wider, fewer, nil, "impact report was worked out again and is not what its reports say: requests is 0, in them 12"},
 		{"impact of another", wider, foreign, nil, "another change"},
 		{"no difference at all", wider, honest, func(_ *register.DraftPolicy, c *register.CheckPolicy) { c.Difference = broker.Hash{} }, "not every report"},
 		{"no holder is asked", wider, honest, func(_ *register.DraftPolicy, c *register.CheckPolicy) { c.Widens = nil }, "widens other fields"},
