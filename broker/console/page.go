@@ -142,7 +142,10 @@ func (c *call) navigation() []link {
 
 // fail shows an error as a page.
 func (c *call) fail(err error) {
-	type fault struct{ Text, Advice, Detail string }
+	type fault struct {
+		Text, Advice string
+		Detail       *wording
+	}
 	show := func(status int, title string, f fault) {
 		if again := c.render(status, "error", title, f); again != nil {
 			http.Error(c.w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
@@ -181,7 +184,7 @@ func (c *call) fail(err error) {
 	case errors.As(err, &m):
 		show(http.StatusBadRequest, c.say("Er ging iets mis", "Something went wrong"), told(c.say(m.nl, m.en), c.say("Ga terug en verbeter het.", "Go back and mend it.")))
 	case errors.As(err, &no):
-		show(http.StatusBadRequest, c.say("Dit is niet gedaan", "This was not done"), fault{Detail: no.err.Error()})
+		show(http.StatusBadRequest, c.say("Dit is niet gedaan", "This was not done"), fault{Detail: c.worded(no.err)})
 	case errors.As(err, &large):
 		show(http.StatusRequestEntityTooLarge, c.say("Dit is te groot", "This is too large"), told(
 			c.say("Een bestand mag hier hooguit 1 MB zijn.", "A file may be 1 MB here at most."), ""))

@@ -138,7 +138,7 @@ func (k *Console) serveProposal(c *call) error {
 		return err
 	}
 	if v.Difference != nil {
-		v.Difference.Catalog = catalog
+		v.Difference.Catalog, v.Difference.Guardrails.Catalog = catalog, catalog
 	}
 	if err := k.kept(ctx, d.Reports.Impact, &v.Impact); err != nil {
 		return err

@@ -3,6 +3,7 @@ package console_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"html"
 	"io"
 	"mime/multipart"
@@ -87,10 +88,23 @@ func TestForgedProposal(t *testing.T) {
 		strings.Contains(body, "/voorstel/1/goedkeuren") {
 		t.Error("the page does not say that it is not what its reports say, or offers approval")
 	}
+	if _, body := v.get("/voorstel/1"); !strings.Contains(body, `<p lang="en">it is not`) {
+		t.Error("English words are not marked as English")
+	}
+	s.desk.wrong = fmt.Errorf("verify: %w", bilingual{})
+	v.recount("/voorstel/1")
+	if _, body := v.get("/voorstel/1"); !strings.Contains(body, "<p>Het klopt niet.</p>") || strings.Contains(body, "it is not so") {
+		t.Error("what is known in Dutch is not said in Dutch")
+	}
 	if resp, _ := v.send("/voorstel/1/goedkeuren", url.Values{"revisie": {string(s.desk.live())}}); resp.StatusCode != http.StatusBadRequest || len(s.desk.steps) > 0 {
 		t.Errorf("approved: %d %v", resp.StatusCode, s.desk.steps)
 	}
 }
+
+type bilingual struct{}
+
+func (bilingual) Error() string      { return "it is not so" }
+func (bilingual) Words() broker.Text { return broker.Text{NL: "Het klopt niet.", EN: "It is not so."} }
 
 // TestAnswersOfAProposal: who approves sees every answer that is signed for, as it was kept.
 func TestAnswersOfAProposal(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/workbench"
 )
 
@@ -328,15 +329,40 @@ func (c *call) Why(s stepState) string {
 	case errors.Is(s.Err, context.Canceled):
 		return c.say("Gestopt voordat er een antwoord was.", "Stopped before there was an answer.")
 	case s.Err != nil:
-		return c.say("Deze vraag kon niet worden beantwoord; de oorzaak, in het Engels:", "This question could not be answered; the cause:")
+		return c.say("Deze vraag kon niet worden beantwoord; de oorzaak:", "This question could not be answered; the cause:")
 	}
 	return ""
 }
 
-// Fault is what a room said when it failed, in English; "" for a step that was only stopped.
-func (c *call) Fault(s stepState) string {
+// Fault is what a room said when it failed; nil for a step that was only stopped.
+func (c *call) Fault(s stepState) *wording {
 	if s.Err == nil || errors.Is(s.Err, context.Canceled) {
-		return ""
+		return nil
 	}
-	return s.Err.Error()
+	return c.worded(s.Err)
+}
+
+// Worded is an error that an officer meets, and that is said in Dutch too.
+type Worded interface {
+	error
+	Words() broker.Text
+}
+
+// wording is what went wrong, as a page shows it.
+type wording struct {
+	Text    string
+	English bool // on a page in another language
+}
+
+// worded gives an error's words in the reader's language, or as they are.
+func (c *call) worded(err error) *wording {
+	var outdated *register.OutdatedError
+	var told Worded
+	switch {
+	case errors.As(err, &told):
+		return &wording{Text: c.Text(told.Words())}
+	case errors.As(err, &outdated) && c.Lang() == "nl":
+		return &wording{Text: fmt.Sprintf("Dit is gemaakt op revisie %.12s, en intussen geldt %.12s. Kijk wat er veranderde en zet het voorstel daarop.", outdated.Base, outdated.Live)}
+	}
+	return &wording{err.Error(), c.Lang() != "en"}
 }

@@ -22,6 +22,8 @@ type GuardrailReport struct {
 	Evaluations int             `json:"evaluations"`
 	Guardrails  []Guardrail     `json:"guardrails"`
 	Broken      []Breach        `json:"broken"` // the worst class of field first
+
+	Catalog *broker.Catalog `json:"-"` // the words for what a breach names
 }
 
 // OK tells whether there are guardrails and none is broken.
@@ -62,7 +64,7 @@ func (x *Explorer) Guardrails(ctx context.Context, files map[string][]byte) (Gua
 }
 
 func (e *explored) guardrails(ctx context.Context, files map[string][]byte) (GuardrailReport, error) {
-	r := GuardrailReport{Revision: e.revision, Guardrails: e.program.guardrails(files), Broken: []Breach{}}
+	r := GuardrailReport{Revision: e.revision, Guardrails: e.program.guardrails(files), Broken: []Breach{}, Catalog: e.catalog}
 	if len(r.Guardrails) == 0 {
 		return r, nil
 	}

@@ -40,14 +40,16 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 		return err
 	}
 	if rules, guardrails := policies.Part(policies.Changed(base, files)); rules != draft.Rules || guardrails != draft.Guardrails {
-		return errors.New("it changes other files than its author said; have it submitted again")
+		return worded{"Er veranderen andere bestanden dan de indiener zei; laat het opnieuw indienen.",
+			"it changes other files than its author said; have it submitted again"}
 	}
 	kept, err := d.verifyKept(ctx, draft)
 	if err != nil {
 		return err
 	}
 	if !workbench.Check(files).OK() {
-		return errors.New("it does not pass `schakel policy check`, whatever its reports say; have it mended and submitted again")
+		return worded{"Het klopt niet, wat de rapporten ook zeggen; laat het herstellen en opnieuw indienen.",
+			"it does not pass `schakel policy check`, whatever its reports say; have it mended and submitted again"}
 	}
 	suite, err := workbench.NewSuite(files)
 	if err != nil {
@@ -58,13 +60,14 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 		return err
 	}
 	if !tests.OK() {
-		return errors.New("it does not pass `schakel policy test`, whatever its reports say; have it mended and submitted again")
+		return worded{"De testen slagen niet of raken niet elke regel, wat de rapporten ook zeggen; laat het herstellen en opnieuw indienen.",
+			"it does not pass `schakel policy test`, whatever its reports say; have it mended and submitted again"}
 	}
 	mutation, err := suite.Mutate(ctx)
 	if err != nil {
 		return err
 	}
-	if err := same("its test report", testsAndMutants{tests, &mutation}, draft.Reports.Tests, kept.tests); err != nil {
+	if err := same("het testrapport", "its test report", testsAndMutants{tests, &mutation}, draft.Reports.Tests, kept.tests); err != nil {
 		return err
 	}
 	c, err := compare(ctx, d.explorer.Telling(progress), base, files, func(string) {})
@@ -72,9 +75,10 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 		return err
 	}
 	if !c.Guardrails.OK() {
-		return errors.New("it breaks a guardrail, whatever its reports say; `schakel policy guardrails` shows which")
+		return worded{"Het breekt een vangrail, wat de rapporten ook zeggen.",
+			"it breaks a guardrail, whatever its reports say; `schakel policy guardrails` shows which"}
 	}
-	if err := same("what it changes", c, draft.Reports.Difference, kept.difference); err != nil {
+	if err := same("wat er verandert", "what it changes", c, draft.Reports.Difference, kept.difference); err != nil {
 		return err
 	}
 	since, until := kept.window.Since, kept.window.Until
@@ -83,7 +87,7 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 	if err != nil {
 		return err
 	}
-	if err := same("its impact report", impact, draft.Reports.Impact, kept.impact); err != nil {
+	if err := same("het rapport over de gevolgen", "its impact report", impact, draft.Reports.Impact, kept.impact); err != nil {
 		return err
 	}
 	widens, err := (study{Difference: &c}).widens(files)
@@ -93,7 +97,8 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 	if !slices.EqualFunc(widens, draft.Widens, func(a, b register.Widening) bool {
 		return a.Field == b.Field && a.Domain == b.Domain && slices.Equal(a.Kinds, b.Kinds)
 	}) {
-		return errors.New("it widens other fields than its author said; have it submitted again")
+		return worded{"Houders gaan van andere velden meer geven dan de indiener zei; laat het opnieuw indienen.",
+			"it widens other fields than its author said; have it submitted again"}
 	}
 	d.proved.Store(string(said), true)
 	return nil
@@ -115,7 +120,8 @@ func (d *desk) verifyKept(ctx context.Context, draft register.Draft) (k keptRepo
 		into   *json.RawMessage
 	}{{draft.Reports.Tests, &k.tests}, {draft.Reports.Difference, &k.difference}, {draft.Reports.Impact, &k.impact}} {
 		if r.digest == (broker.Hash{}) {
-			return k, errors.New("not every report of it was made; have it submitted again")
+			return k, worded{"Niet elk rapport is gemaakt; laat het opnieuw indienen.",
+				"not every report of it was made; have it submitted again"}
 		}
 		if *r.into, err = d.readReport(ctx, r.digest); err != nil {
 			return k, err
@@ -127,21 +133,33 @@ func (d *desk) verifyKept(ctx context.Context, draft register.Draft) (k keptRepo
 	}
 	switch {
 	case !tests.OK() || tests.Mutation == nil || !tests.Mutation.OK():
-		return k, errors.New("its tests failed, or a grant is not tested; have it mended and submitted again")
+		return k, worded{"De testen slaagden niet, of iets wat wordt gegeven is niet getest; laat het herstellen en opnieuw indienen.",
+			"its tests failed, or a grant is not tested; have it mended and submitted again"}
 	case k.window.Draft != draft.Revision || k.window.Base != against(d.register.Policy(), draft.Base):
-		return k, errors.New("its impact report is about another change; have it submitted again")
+		return k, worded{"Het rapport over de gevolgen gaat over een andere wijziging; laat het opnieuw indienen.",
+			"its impact report is about another change; have it submitted again"}
 	}
 	return k, nil
 }
 
 // same makes sure that a report that was made again has the digest that is to be approved.
-func same(what string, again any, digest broker.Hash, kept json.RawMessage) error {
+func same(nl, en string, again any, digest broker.Hash, kept json.RawMessage) error {
 	data, err := json.Marshal(again)
 	if err != nil || broker.Hash(sha256.Sum256(data)) == digest {
 		return err
 	}
-	return fmt.Errorf("%s was worked out again and is not what its reports say: %s; have it submitted again", what, differs(kept, data))
+	parts := differs(kept, data)
+	return worded{fmt.Sprintf("Opnieuw gemaakt is %s niet zoals in de rapporten staat (%s); laat het opnieuw indienen.", nl, parts),
+		fmt.Sprintf("%s was worked out again and is not what its reports say: %s; have it submitted again", en, parts)}
 }
+
+// worded is an error that an officer meets on a page too.
+type worded struct{ nl, en string }
+
+func (w worded) Error() string { return w.en }
+
+// Words implements console.Worded.
+func (w worded) Words() broker.Text { return broker.Text{NL: w.nl, EN: w.en} }
 
 // differs names the parts in which two reports differ, with their values where those are short.
 func differs(kept, again json.RawMessage) string {
