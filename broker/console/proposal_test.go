@@ -141,6 +141,30 @@ func TestAnswersOfAProposal(t *testing.T) {
 	}
 }
 
+// TestBrokenGuardrailIsShown: what breaks a guardrail is named in words, with a query that shows it and leads to its explanation.
+func TestBrokenGuardrailIsShown(t *testing.T) {
+	s := start(t, nil)
+	example := broker.Query{V: 1, Role: "wijkteammedewerker", Purpose: "ontruiming-voorkomen", Fields: []broker.Field{"huur.achterstand.bedrag"}}.Canonical()
+	difference := s.desk.keep(t, struct {
+		workbench.Difference
+		Guardrails workbench.GuardrailReport `json:"guardrails"`
+	}{workbench.Difference{Draft: s.desk.live(), Changes: []workbench.Change{}}, workbench.GuardrailReport{Revision: s.desk.live(),
+		Guardrails: make([]workbench.Guardrail, 3), Broken: []workbench.Breach{{Guardrail: "x", Text: broker.Text{NL: "Dit mag nooit."}, Class: "gevoelig",
+			Role: "wijkteammedewerker", Purpose: "ontruiming-voorkomen", Field: "huur.achterstand.bedrag", Grant: broker.Grant{Form: "yes-no"}, Example: example}}}})
+	s.desk.propose(register.Draft{Title: "voorstel", Base: s.desk.live(), Revision: s.desk.live(), Author: "p1", Reports: register.Reports{Difference: difference}})
+	v := s.as("p2")
+	_, body := v.get("/voorstel/1")
+	for _, want := range []string{"1 keer gebroken", "Dit mag nooit.", "<code>huur.achterstand.bedrag</code>: Alleen ja of nee. Wijkteammedewerker, Ontruiming voorkomen</p>",
+		html.EscapeString(string(example.Bytes()))} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if resp, body := v.ask("/waarom", v.hidden(body, "/waarom")); resp.StatusCode != http.StatusOK || !strings.Contains(body, "<code>huur.achterstand.bedrag</code>") {
+		t.Errorf("explain the example: %d %.300s", resp.StatusCode, body)
+	}
+}
+
 // TestHolderAgrees: the page names the holders who must agree, what more they would give and how they sign; what a holder
 // signed is handed on as it is, in the name of who brings it.
 func TestHolderAgrees(t *testing.T) {
