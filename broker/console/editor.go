@@ -55,7 +55,7 @@ func (k *Console) serveEditor(c *call) error {
 	v.Findings, v.Others = findings(files, path)
 	uncovered, tested := k.coverage(d.Base, revisionOf(files), path)
 	v.Tested = tested
-	for i, spans := range highlight(path, content) {
+	for i, spans := range highlight(content) {
 		line := editorLine{Spans: spans, Number: i + 1}
 		for _, f := range v.Findings {
 			if f.Line == i+1 {
@@ -179,7 +179,7 @@ func (k *Console) checkFile(c *call) error {
 	}
 	files[path] = []byte(content)
 	here, others := findings(files, path)
-	a := checkAnswer{Lines: highlight(path, []byte(content)), Findings: []checkFinding{}, Others: others, Summary: c.Summary(len(here), others)}
+	a := checkAnswer{Lines: highlight([]byte(content)), Findings: []checkFinding{}, Others: others, Summary: c.Summary(len(here), others)}
 	for _, f := range here {
 		a.Findings = append(a.Findings, checkFinding{f.Line, c.Text(f.Problem), c.Text(f.Advice)})
 	}

@@ -123,7 +123,7 @@ func (k *Console) serveFile(c *call) error {
 		Path     string
 		Lines    [][]span
 		Lit      map[int]bool
-	}{of, of == r, p, highlight(p, content), lit}, link{"/beleid", c.say("Beleid", "Policy"), false})
+	}{of, of == r, p, highlight(content), lit}, link{"/beleid", c.say("Beleid", "Policy"), false})
 }
 
 // Line turns an index into a line number.

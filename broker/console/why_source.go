@@ -72,7 +72,7 @@ func (h *highlighter) of(attempts []workbench.Attempt) []litFile {
 	for _, path := range slices.Sorted(maps.Keys(lit)) {
 		if content, ok := h.files[path]; ok {
 			if h.lines[path] == nil {
-				h.lines[path] = highlight(path, content)
+				h.lines[path] = highlight(content)
 			}
 			out = append(out, litFile{Path: path, Link: h.link(path, slices.Sorted(maps.Keys(lit[path]))), Rows: excerpt(h.lines[path], lit[path])})
 		}
