@@ -8,13 +8,14 @@ const b64 = (v) => Buffer.from(typeof v === "string" ? v : JSON.stringify(v)).to
 export async function provider(people, client) {
   const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const codes = new Map();
+  const left = []; // what came along with those who signed out
   const server = createServer(async (request, response) => {
     const url = new URL(request.url, issuer);
     const say = (status, type, body) => response.writeHead(status, { "Content-Type": type }).end(body);
     const json = (status, body) => say(status, "application/json", JSON.stringify(body));
     switch (url.pathname) {
       case "/.well-known/openid-configuration":
-        return json(200, { issuer, authorization_endpoint: `${issuer}/authorize`, token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks`,
+        return json(200, { issuer, authorization_endpoint: `${issuer}/authorize`, token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks`, end_session_endpoint: `${issuer}/logout`,
           response_types_supported: ["code"], subject_types_supported: ["public"], id_token_signing_alg_values_supported: ["RS256"] });
       case "/jwks":
         return json(200, { keys: [{ ...publicKey.export({ format: "jwk" }), alg: "RS256", use: "sig", kid: "1" }] });
@@ -28,6 +29,9 @@ export async function provider(people, client) {
         });
         return say(200, "text/html", `<!doctype html><html lang="nl"><title>Wie bent u?</title><ul>${links.join("")}</ul>`);
       }
+      case "/logout":
+        left.push(url.search);
+        return response.writeHead(302, { Location: url.searchParams.get("post_logout_redirect_uri") }).end();
       case "/token": {
         let body = "";
         for await (const chunk of request) body += chunk;
@@ -47,5 +51,5 @@ export async function provider(people, client) {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const issuer = `http://127.0.0.1:${server.address().port}`;
-  return { issuer, stop: () => { server.closeAllConnections(); server.close(); } };
+  return { issuer, left, stop: () => { server.closeAllConnections(); server.close(); } };
 }

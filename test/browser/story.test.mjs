@@ -330,5 +330,8 @@ test("a resident signs in over OpenID Connect, at a level that will do, and offi
     await page.goto("/");
     assert.match(page.url(), /\/aanmelden$/, `${who} at ${site}`);
   }
+  await resident.getByRole("button", { name: "Uitloggen" }).click();
+  await resident.getByRole("link", { name: "Inloggen met DigiD" }).waitFor();
+  assert.deepEqual(place.identity.left, [`?client_id=schakel&post_logout_redirect_uri=${encodeURIComponent(`${place.residents}/aanmelden`)}`], "signed out at the provider too");
   assert.deepEqual(resident.faults, []);
 });
