@@ -60,7 +60,7 @@ func spell(t *testing.T, e LogEvent) string {
 	}
 	r := Request{Writer: e.Writer, ID: e.ID, Hash: e.Hash, Time: e.Time, Queries: c.Queries, Decisions: c.Decisions, Revisions: c.Revisions, Engine: c.Policy.Engine, Subjects: c.Subjects,
 		Agency: e.Staff.Agency, Worker: e.Staff.Worker, Role: e.Staff.Role, Purpose: e.Staff.Purpose, Case: e.Staff.Case, Answer: e.Staff.Request,
-		Refused: c.Refused}
+		StaffKey: staffKey(e.Time), Refused: c.Refused}
 	if r.Revisions == nil {
 		for range r.Queries {
 			r.Revisions = append(r.Revisions, c.Policy.Revision)
