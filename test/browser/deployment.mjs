@@ -14,8 +14,11 @@ import { schakel, started, work } from "./browser.mjs";
 const compose = fileURLToPath(new URL("../compose/", import.meta.url));
 const run = promisify(execFile);
 
+// freePort seeks among those that no system gives out by itself, so that nobody else has it when a gateway starts.
 const freePort = () => new Promise((resolve) => {
-  const s = createServer().listen(0, "127.0.0.1", () => { const { port } = s.address(); s.close(() => resolve(port)); });
+  const port = 20_000 + Math.floor(Math.random() * 12_000);
+  const probe = createServer().once("error", () => resolve(freePort()));
+  probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(port)));
 });
 
 // people are the officers of the example, as the identity provider knows them.
@@ -33,13 +36,15 @@ const residents = {
   "inwoner-2": { name: "Inwoner met een wachtwoord", claims: { acr: "basis" } },
 };
 
-async function ready(url) {
-  for (let i = 0; i < 1500; i++) {
-    const answer = await fetch(`${url}/readyz`).catch(() => null);
-    if (answer?.status === 200) return;
+async function ready(gateway, url) {
+  let said = "";
+  for (const end = Date.now() + 60_000; Date.now() < end;) {
+    const answer = await fetch(`${url}/readyz`).catch((e) => ({ text: () => String(e.cause ?? e) }));
+    if (answer.status === 200) return;
+    said = await answer.text();
     await new Promise((r) => setTimeout(r, 20));
   }
-  throw new Error(`${url} is not ready in time`);
+  throw new Error(`${url} is not ready in time: ${said}\n${gateway.text()}`);
 }
 
 export async function deployment(name) {
@@ -99,9 +104,10 @@ async function begin(data, ended) {
   for (const r of Object.values(residents)) r.claims.bsn = bsn;
   const gateways = [first, other].map((file) => started(process.env.SCHAKEL_BINARY, ["serve", "--config", file]));
   ended.push(() => gateways[0].stop(), () => gateways[1].stop());
-  await Promise.all([ready(url), ready(url2)]);
+  await Promise.all([ready(gateways[0], url), ready(gateways[1], url2)]);
 
   return {
+    identity,
     url: site, residents: `https://127.0.0.1:${inwoners}`, data, servers: [url, url2], gateways,
     // alter changes a text in a signed bundle in Redis, and gives what puts it back.
     alter: (revision, from, to) => {
