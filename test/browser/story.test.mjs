@@ -8,7 +8,8 @@ import { deployment, signInAtProvider } from "./deployment.mjs";
 
 let place, browser, author, colleague, plain;
 before(async () => {
-  [place, browser] = await Promise.all([deployment("gemeente"), browse()]);
+  browser = await browse(); // first: what is open is closed, whatever fails
+  place = await deployment("gemeente");
   const options = { ignoreHTTPSErrors: true };
   author = await visitor(browser, place.url, options);
   colleague = await visitor(browser, place.url, options);
