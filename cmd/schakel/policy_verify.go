@@ -161,11 +161,11 @@ func (w worded) Error() string { return w.en }
 // Words implements console.Worded.
 func (w worded) Words() broker.Text { return broker.Text{NL: w.nl, EN: w.en} }
 
-// differs names the parts in which two reports differ, with their values where those are short.
+// differs names the parts in which two reports differ, with what they were and are where that is short; in no language.
 func differs(kept, again json.RawMessage) string {
 	var a, b map[string]json.RawMessage
 	if json.Unmarshal(kept, &a) != nil || json.Unmarshal(again, &b) != nil {
-		return "the whole of it"
+		return "JSON"
 	}
 	all := maps.Clone(b)
 	maps.Copy(all, a)
@@ -174,13 +174,13 @@ func differs(kept, again json.RawMessage) string {
 		switch was, is := a[name], b[name]; {
 		case bytes.Equal(was, is):
 		case len(was) < 80 && len(is) < 80:
-			out = append(out, fmt.Sprintf("%s is %s, in them %s", name, is, was))
+			out = append(out, fmt.Sprintf("%s: %s → %s", name, was, is))
 		default:
 			out = append(out, name)
 		}
 	}
 	if len(out) == 0 {
-		return "the way it is written"
+		return "JSON"
 	}
 	return strings.Join(out, "; ")
 }

@@ -1,10 +1,14 @@
 package backup
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -99,3 +103,51 @@ func (f *Folder) Close() error {
 	}
 	return nil
 }
+
+// lines gives each line of a file of the folder.
+func lines[T any](dir string, f File, take func(T) error) error {
+	in, err := os.Open(filepath.Join(dir, f.Name))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	d := json.NewDecoder(bufio.NewReaderSize(in, 1<<20))
+	for {
+		var v T
+		err := d.Decode(&v)
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = take(v)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+	}
+}
+
+// streamReader reads a stream of the folder from its begin.
+type streamReader struct {
+	file *os.File
+	d    *json.Decoder
+}
+
+func openStream(dir string, s Stream) (*streamReader, error) {
+	f, err := os.Open(filepath.Join(dir, s.Name))
+	if err != nil {
+		return nil, err
+	}
+	return &streamReader{f, json.NewDecoder(bufio.NewReaderSize(f, 1<<18))}, nil
+}
+
+// next gives the next entry; io.EOF at the end.
+func (s *streamReader) next() (journal.Entry, error) {
+	var l entryLine
+	if err := s.d.Decode(&l); err != nil {
+		return journal.Entry{}, err
+	}
+	return l.entry(), nil
+}
+
+func (s *streamReader) close() { _ = s.file.Close() }
