@@ -12,7 +12,7 @@ import (
 
 const (
 	attemptLimit = time.Second // of one call to the store
-	checkEvery   = time.Minute
+	checkEvery   = 10 * time.Second
 	firstBackoff = 5 * time.Millisecond
 	lastBackoff  = 500 * time.Millisecond
 	maxStale     = 8 // rounds in which a batch may be found stale
@@ -252,8 +252,8 @@ func (w *Writer) attempt(ctx context.Context, b journal.Batch) (journal.Outcome,
 	return "", errors.New("append: the store gave an unknown outcome")
 }
 
-// check looks at the store each minute and when in doubt, with no append in flight. It returns when all is well, or false when the writer
-// must end.
+// check looks at the store every checkEvery and when in doubt, with no append in flight. It returns when all is well, or
+// false when the writer must end.
 func (w *Writer) check() bool {
 	found := false
 	for wait := firstBackoff; ; wait = min(2*wait, lastBackoff) {

@@ -73,7 +73,7 @@ type Writer struct {
 	fenced chan struct{}
 	heads  sync.WaitGroup
 
-	// doubt asks the batcher to look at the store before the minute is over.
+	// doubt asks the batcher to look at the store before the next check is due.
 	doubt chan struct{}
 
 	queueMu sync.RWMutex // held for writing to close the queue
