@@ -185,6 +185,9 @@ func (n *node) close(ctx context.Context) error {
 	return errors.Join(n.writer.Close(ctx), n.store.Close())
 }
 
+// headroom is what cmd/schakel serve claims for the garbage collector.
+const headroom = 128 << 20
+
 // serveNode runs a gateway until its input ends.
 func serveNode(c nodeConfig) error {
 	if c.Profile != "" {
@@ -194,6 +197,7 @@ func serveNode(c nodeConfig) error {
 		}
 		defer stop()
 	}
+	defer runtime.KeepAlive(make([]byte, headroom))
 	began := time.Now()
 	n, err := newNode(context.Background(), c)
 	if err != nil {
@@ -261,7 +265,7 @@ func heapInUse() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
+	return m.HeapAlloc - headroom
 }
 
 func newID() broker.RequestID { return broker.RequestID(uuid.Must(uuid.NewV7()).String()) }
