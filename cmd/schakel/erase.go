@@ -201,6 +201,11 @@ func (d *desk) erase(ctx context.Context, q *eraseRequest, writer *audit.Writer,
 			_, _ = fmt.Fprintln(q.say, s)
 		}
 		return nil
+	}, Record: func(ctx context.Context) error {
+		if err := d.register.Do(ctx, record, register.Operator{Name: q.look.by.id}, register.EndErasure{Erasure: open.Erasure}); err != nil {
+			return fmt.Errorf("the keys are gone, and that could not be recorded: %w", err)
+		}
+		return nil
 	}}
 	if aloneWith(d.store) {
 		cfg.Settle = 0
@@ -208,9 +213,6 @@ func (d *desk) erase(ctx context.Context, q *eraseRequest, writer *audit.Writer,
 	done, err := retention.Erase(ctx, cfg, retention.Plan{Keys: survey.Keys, Generations: open.Generations})
 	if err != nil {
 		return fmt.Errorf("%w; nothing is recorded as erased: give the same command again, and it goes on from here", err)
-	}
-	if err := d.register.Do(ctx, record, register.Operator{Name: q.look.by.id}, register.EndErasure{Erasure: open.Erasure}); err != nil {
-		return fmt.Errorf("it is erased, and could not be recorded: %w; give the same command again", err)
 	}
 	all := d.register.Erasures()
 	said.Erasure, said.Survivors, said.Lost = &all[open.Erasure-1], done.Survivors, done.Lost

@@ -39,6 +39,8 @@ type EraseConfig struct {
 	Ring  Ring
 	// Settle is how long a key that another process wrapped just now may be on its way into the store; 0 where there is none.
 	Settle time.Duration
+	// Record makes it known that all of the plan is erased: the last thing that is done, and not before all else is.
+	Record func(context.Context) error
 	// At is told of each step before the next; an error ends it there. May be nil.
 	At func(Step) error
 }
@@ -116,7 +118,7 @@ func (c EraseConfig) erase(ctx context.Context, p Plan, done *Done) error {
 			return err
 		}
 	}
-	return nil
+	return c.Record(ctx)
 }
 
 // supersede makes sure that no generation of the plan gets new keys.

@@ -52,6 +52,8 @@ type house struct {
 	ring  *keys.Ring
 	now   time.Time
 	asked int
+
+	recorded int // how often an erasure was
 }
 
 func newHouse(t *testing.T) *house {
@@ -155,7 +157,16 @@ func (h *house) whole() {
 }
 
 func (h *house) erase(p Plan, at func(Step) error) (Done, error) {
-	return Erase(h.t.Context(), EraseConfig{Store: h.store, Ring: h.ring, At: at}, p)
+	record := func(context.Context) error {
+		h.recorded++
+		for _, g := range p.Generations {
+			if slices.Contains(h.ring.Generations(), g) {
+				h.t.Errorf("recorded as erased while %s, which wraps the keys, is in the ring", g)
+			}
+		}
+		return nil
+	}
+	return Erase(h.t.Context(), EraseConfig{Store: h.store, Ring: h.ring, At: at, Record: record}, p)
 }
 
 func filled(t *testing.T) *house {
@@ -291,6 +302,9 @@ func TestErase(t *testing.T) {
 		whole := err == nil
 		if !whole && !errors.Is(err, errKilled) {
 			t.Fatalf("step %d: %v", stop, err)
+		}
+		if (h.recorded > 0) != whole {
+			t.Errorf("stopped after step %d: recorded as erased %d times", stop, h.recorded)
 		}
 		part, err := gateway.Seal(t.Context(), audit.SubjectKey("1.new", h.now), "subject", []byte("in between"))
 		if err != nil {
