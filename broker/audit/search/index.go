@@ -58,7 +58,7 @@ const (
 )
 
 // version is that of the file. Another one is made again.
-const version = "2"
+const version = "3"
 
 const schema = `
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;

@@ -252,6 +252,24 @@ func TestFind(t *testing.T) {
 
 func sorted(list []string) []string { slices.Sort(list); return list }
 
+// TestFieldGroup: a group of fields finds what asked one of them.
+func TestFieldGroup(t *testing.T) {
+	w := newTown(t)
+	w.fill(8)
+	x := w.index()
+	for group, field := range map[string]string{"huur": "huur.achterstand.bedrag", "huur.achterstand": "huur.achterstand.bedrag", "ggz.behandelaar": "ggz.behandelaar.contact"} {
+		for _, not := range []string{"", "-"} {
+			got, want := w.all(x, not+"field:"+group, 50), w.all(x, not+"field:"+field, 50)
+			if len(want) == 0 || !slices.Equal(got, want) {
+				t.Errorf("%sfield:%s: %v, want %v", not, group, got, want)
+			}
+		}
+	}
+	if got := w.all(x, "field:huu", 50); len(got) != 0 {
+		t.Errorf("part of a name: %v", got)
+	}
+}
+
 // TestAnswer: an answer is found by its id alone.
 func TestAnswer(t *testing.T) {
 	w := newTown(t)

@@ -3,6 +3,7 @@ package search
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/audit"
@@ -98,8 +99,12 @@ func (h Hit) words() []word {
 			out = append(out, w)
 		}
 	}
-	for _, f := range h.Fields {
-		out = append(out, word{Field, string(f)})
+	for _, f := range h.Fields { // each with the groups that it is in
+		for path := string(f); path != ""; path = group(path) {
+			if w := (word{Field, path}); !slices.Contains(out, w) {
+				out = append(out, w)
+			}
+		}
 	}
 	for _, r := range h.Reasons {
 		out = append(out, word{Reason, string(r)})
@@ -113,3 +118,6 @@ func (h Hit) words() []word {
 	}
 	return out
 }
+
+// group gives the group that a field or group is in; "" for none.
+func group(path string) string { return path[:max(strings.LastIndexByte(path, '.'), 0)] }
