@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,8 +24,8 @@ type Answering interface {
 	// ReadRequest gives one request. ErrNoRequest where there is none with this number.
 	ReadRequest(ctx context.Context, by Person, why Ground, id string) (AskedRequest, error)
 	// Recipients gives who got data of whom a request is about, the last first: those whom an answer has to reach (AVG 19). That
-	// somebody asks for them is recorded like a look.
-	Recipients(ctx context.Context, by Person, why Ground, id string) ([]Recipient, error)
+	// somebody asks for them is recorded like a look. It may have to read the whole log; read is told how many entries it read.
+	Recipients(ctx context.Context, by Person, why Ground, id string, read func(entries int)) ([]Recipient, error)
 	AnswerRequest(ctx context.Context, by Person, id string, outcome register.Outcome, text string) error
 	ExtendRequest(ctx context.Context, by Person, id, why string) error
 	// Restrict makes that nothing of whom a request is about is given (AVG 18), or lifts that.
@@ -66,8 +67,12 @@ type askedView struct {
 	Last       broker.Date
 	Late       bool
 	Outcomes   []choice
-	Recipients *[]Recipient // nil: not asked for yet
+	Recipients *[]Recipient // nil: not found yet
+	Finding    bool         // them
+	Work       stepState
 }
+
+const askRecipients = "recipients"
 
 // kindOfRequest names a right as officers do.
 func (c *call) kindOfRequest(kind register.RequestKind) string {
@@ -173,6 +178,21 @@ func (k *Console) serveOneAsked(c *call) error {
 	if err != nil {
 		return err
 	}
+	if j := k.questions.get(c.recipientsKey()); j != nil {
+		s := c.await(j, patience)
+		v.Finding, v.Work = !s.Done, s.Steps[0]
+		switch {
+		case errors.Is(v.Work.Err, ErrMayNotLook):
+			k.questions.drop(c.recipientsKey())
+			return refusal{v.Work.Err}
+		case errors.Is(v.Work.Err, ErrNotRecorded):
+			k.questions.drop(c.recipientsKey())
+			return v.Work.Err
+		}
+		if list, ok := v.Work.Result.([]Recipient); ok && v.Work.Err == nil {
+			v.Recipients = &list
+		}
+	}
 	v.Key, v.Title, v.Last = c.params.ByName("id"), c.kindOfRequest(v.Kind), v.Due()
 	v.Late = v.Answer == nil && k.late(v.Last)
 	for _, o := range register.Outcomes() {
@@ -253,13 +273,52 @@ func (k *Console) restrictAsked(c *call) error {
 	})
 }
 
-// findRecipients shows whom the outcome has to reach.
+// recipientsKey names the work of finding whom the outcome of the request on this page has to reach.
+func (c *call) recipientsKey() string { return c.mine(c.params.ByName("id")) + "/ontvangers" }
+
+// findRecipients begins to find whom the outcome has to reach. It goes on while nobody looks.
 func (k *Console) findRecipients(c *call) error {
-	return k.step(c, func(v *askedView) error {
-		list, err := looked(c, func(why Ground) ([]Recipient, error) {
-			return k.cfg.Answering.Recipients(c.r.Context(), *c.person, why, v.ID)
-		})
-		v.Recipients = &list
+	v, err := k.askedOf(c)
+	if err != nil {
 		return err
+	}
+	by := *c.person
+	_, err = looked(c, func(why Ground) (*job, error) {
+		return k.questions.start(c.recipientsKey(), true, []step{{askRecipients, func(ctx context.Context, progress func(int, int)) (any, error) {
+			return k.cfg.Answering.Recipients(ctx, by, why, v.ID, func(read int) { progress(read, 0) })
+		}}}), nil
 	})
+	if err != nil {
+		return err
+	}
+	c.redirect("/inwoners/" + c.params.ByName("id") + "#ontvangers")
+	return nil
+}
+
+// recipientsOf finds that work.
+func (k *Console) recipientsOf(c *call) (*job, error) {
+	j := k.questions.get(c.recipientsKey())
+	if j == nil {
+		return nil, errNotFound
+	}
+	return j, nil
+}
+
+func (k *Console) serveRecipientsProgress(c *call) error {
+	j, err := k.recipientsOf(c)
+	if err != nil {
+		return err
+	}
+	return c.follow(j)
+}
+
+func (k *Console) stopRecipients(c *call) error {
+	j, err := k.recipientsOf(c)
+	if err != nil {
+		return err
+	}
+	j.cancel()
+	c.notice("Het zoeken is gestopt.", "The search was stopped.")
+	c.redirect("/inwoners/" + c.params.ByName("id"))
+	return nil
 }

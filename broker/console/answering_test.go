@@ -17,6 +17,7 @@ import (
 
 // answering is an Answering with some requests.
 type answering struct {
+	slowly
 	requests   []register.RequestState
 	restricted bool
 	recipients []console.Recipient
@@ -68,7 +69,10 @@ func (a *answering) ReadRequest(_ context.Context, by console.Person, why consol
 	return console.AskedRequest{RequestState: *q, Restricted: a.restricted}, nil
 }
 
-func (a *answering) Recipients(_ context.Context, by console.Person, why console.Ground, id string) ([]console.Recipient, error) {
+func (a *answering) Recipients(ctx context.Context, by console.Person, why console.Ground, id string, read func(int)) ([]console.Recipient, error) {
+	if err := a.slow(ctx, read); err != nil {
+		return nil, err
+	}
 	return a.recipients, a.look(by, why, "recipients "+id)
 }
 
@@ -150,7 +154,9 @@ func TestAnsweringResidents(t *testing.T) {
 	}
 
 	s.asked.recipients = []console.Recipient{{Name: "Woningstichting", Data: []string{"huurachterstand", "leeftijd"}, Times: 2, Last: time.Now()}}
-	if _, body, _ := v.sees(at+"/ontvangers", nil); !strings.Contains(body, "Woningstichting") || !strings.Contains(body, "huurachterstand; leeftijd") || !strings.Contains(body, "2 keer") {
+	v.send(at+"/ontvangers", nil)
+	v.get(at + "/voortgang") // ends when the work does
+	if _, body := v.get(at); !strings.Contains(body, "Woningstichting") || !strings.Contains(body, "huurachterstand; leeftijd") || !strings.Contains(body, "2 keer") {
 		t.Errorf("recipients: %s", body)
 	}
 	if _, body, _ := v.sees(at+"/beperk", url.Values{"beperk": {"ja"}}); !strings.Contains(body, "Hef de beperking op") || !strings.Contains(body, "Woningstichting") {
@@ -192,7 +198,9 @@ func (v *visitor) answeringPages(look func(string, int, string)) {
 	for _, q := range v.asked.requests {
 		resp, body, at := v.sees("/inwoners", url.Values{"nummer": {q.ID}, "doel": {"inzage"}, "grond": {"AVG 16"}})
 		look("request "+q.ID, resp.StatusCode, body)
-		resp, body, _ = v.sees(at+"/ontvangers", nil)
+		v.send(at+"/ontvangers", nil)
+		v.get(at + "/voortgang") // ends when the work does
+		resp, body = v.get(at)
 		look("recipients of "+q.ID, resp.StatusCode, body)
 		v.asked.recipients = []console.Recipient{{Name: "Woningstichting", Times: 2, Last: time.Now()}}
 		for _, on := range []string{"ja", "nee"} {

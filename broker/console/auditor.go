@@ -30,8 +30,9 @@ type Auditing interface {
 	Replay(ctx context.Context, writer string, id audit.ID) (audit.ReplayReport, error)
 	// Case gives what happened to one case.
 	Case(ctx context.Context, by Person, why Ground, id broker.CaseID) (CaseTimeline, error)
-	// Looks ranks the looks of a window that nothing explains. It takes as long as reading the window, and a year before it.
-	Looks(ctx context.Context, by Person, why Ground, since, until time.Time) (LookList, error)
+	// Looks ranks the looks of a window that nothing explains. It takes as long as reading the window, and a year before it; read
+	// is told how many entries it read.
+	Looks(ctx context.Context, by Person, why Ground, since, until time.Time, read func(entries int)) (LookList, error)
 	// Review records what came of asking about a look: an outcome and, where it is not "", a note of Reviews.
 	Review(ctx context.Context, by Person, why Ground, writer string, id audit.ID, outcome, note string) error
 	// Reviews lists the outcomes and notes that there are.
@@ -39,8 +40,12 @@ type Auditing interface {
 	// Integrity tells how far the log is sealed. It tells of nobody, and needs no look.
 	Integrity(ctx context.Context) (Integrity, error)
 	// Verify verifies the whole log, and remembers what it found. Nor does it need a look.
-	Verify(ctx context.Context) (Verification, error)
+	Verify(ctx context.Context, read func(entries int)) (Verification, error)
 }
+
+// ErrNoIndex tells that the log can't be searched yet.
+var ErrNoIndex = mistake{"Het logboek kan nu even niet worden doorzocht: de zoekindex is nog niet open. Op de pagina Integriteit staat hoe het ermee is.",
+	"The log can't be searched at the moment: the search index is not open yet. The page Integrity tells how it is."}
 
 // Question is a kind of question of the log that begins on a page of its own, by the name that the policy has for it.
 type Question string

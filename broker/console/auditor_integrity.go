@@ -82,7 +82,19 @@ func (k *Console) serveIntegrity(c *call) error {
 
 // startVerify verifies the whole log. It goes on while nobody looks.
 func (k *Console) startVerify(c *call) error {
-	k.jobs.start(askAudit, true, []step{{askAudit, func(ctx context.Context, _ func(int, int)) (any, error) { return k.cfg.Auditing.Verify(ctx) }}})
+	k.jobs.start(askAudit, true, []step{{askAudit, func(ctx context.Context, progress func(int, int)) (any, error) {
+		return k.cfg.Auditing.Verify(ctx, func(read int) { progress(read, 0) })
+	}}})
+	c.redirect("/integriteit")
+	return nil
+}
+
+// stopVerify stops verifying, whoever began.
+func (k *Console) stopVerify(c *call) error {
+	if j := k.jobs.get(askAudit); j != nil {
+		j.cancel()
+	}
+	c.notice("De controle is gestopt.", "Verifying was stopped.")
 	c.redirect("/integriteit")
 	return nil
 }

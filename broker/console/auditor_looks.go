@@ -100,8 +100,8 @@ func (k *Console) startLooks(c *call) error {
 	}
 	id, by, until := random(), *c.person, k.now()
 	k.looked.put(c.mine(id), days, until)
-	k.jobs.start(c.mine(id), false, []step{{askLooks, func(ctx context.Context, _ func(int, int)) (any, error) {
-		list, err := k.cfg.Auditing.Looks(ctx, by, why, until.AddDate(0, 0, -days), until)
+	k.jobs.start(c.mine(id), false, []step{{askLooks, func(ctx context.Context, progress func(int, int)) (any, error) {
+		list, err := k.cfg.Auditing.Looks(ctx, by, why, until.AddDate(0, 0, -days), until, func(read int) { progress(read, 0) })
 		return &list, err
 	}}})
 	c.redirect("/inzagen/" + id)
@@ -156,6 +156,18 @@ func (k *Console) serveLooksProgress(c *call) error {
 		return err
 	}
 	return c.follow(j)
+}
+
+// stopLooks stops making a list of this session.
+func (k *Console) stopLooks(c *call) error {
+	j, _, err := k.listOf(c)
+	if err != nil {
+		return err
+	}
+	j.cancel()
+	c.notice("Het wegen is gestopt.", "Weighing was stopped.")
+	c.redirect("/inzagen")
+	return nil
 }
 
 // reviewLook records what came of asking about a look of a list of this session.

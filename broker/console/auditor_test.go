@@ -23,6 +23,7 @@ import (
 
 // auditing is an Auditing with a few disclosures. It finds all of them, whatever is asked, two on a page.
 type auditing struct {
+	slowly
 	desk   *desk
 	events []search.Hit
 	asked  []string // questions
@@ -93,7 +94,10 @@ func (a *auditing) Case(_ context.Context, by console.Person, why console.Ground
 	return console.CaseTimeline{Case: id, Asked: a.events, Older: len(a.events) > 2, Changes: a.changes}, nil
 }
 
-func (a *auditing) Looks(_ context.Context, by console.Person, why console.Ground, since, until time.Time) (console.LookList, error) {
+func (a *auditing) Looks(ctx context.Context, by console.Person, why console.Ground, since, until time.Time, read func(int)) (console.LookList, error) {
+	if err := a.slow(ctx, read); err != nil {
+		return console.LookList{}, err
+	}
 	list := a.list
 	list.Since, list.Until = since, until
 	return list, a.sees(by, why, fmt.Sprintf("looks of %d days", int(until.Sub(since).Hours()+1)/24))
@@ -108,7 +112,10 @@ func (a *auditing) Reviews() (outcomes, notes []broker.Term) {
 }
 
 func (a *auditing) Integrity(context.Context) (console.Integrity, error) { return a.integrity, nil }
-func (a *auditing) Verify(context.Context) (console.Verification, error) {
+func (a *auditing) Verify(ctx context.Context, read func(int)) (console.Verification, error) {
+	if err := a.slow(ctx, read); err != nil {
+		return console.Verification{}, err
+	}
 	a.integrity.Verified = &a.verified
 	return a.verified, a.broken
 }
@@ -480,6 +487,55 @@ func TestIntegrityPage(t *testing.T) {
 	s.audit.integrity.Trouble, s.audit.integrity.Checkpoint = errors.New("bad signature"), nil
 	if _, body = v.get("/integriteit"); !strings.Contains(body, ">klopt niet<") || !strings.Contains(body, "bad signature") {
 		t.Error("a checkpoint that does not hold is not told")
+	}
+}
+
+// TestLongWork: what may have to read the whole log goes on while nobody looks, says how far it is, and can be stopped.
+func TestLongWork(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	s.asked.requests = someAsked()
+	slow := slowly{wait: make(chan struct{}), read: 250_000, told: make(chan struct{}, 9)}
+	s.audit.slowly, s.asked.slowly = slow, slow
+	v := s.as("f")
+	_, _, request := v.sees("/inwoners", url.Values{"nummer": {"BCDF-2340"}, "doel": {"inzage"}, "grond": {"AVG 16"}})
+	for _, work := range []struct {
+		name, begin string
+		form        url.Values
+		found       string // what the page says once it is done, and not before or after it was stopped
+	}{
+		{"looks", "/inzagen", ground(url.Values{"dagen": {"30"}}), "Niets valt op"},
+		{"verification", "/integriteit", nil, ">heel<"},
+		{"recipients", request + "/ontvangers", nil, "Niemand kreeg via Schakel"},
+	} {
+		s.audit.verified = console.Verification{OK: true}
+		begin := func() string { // and waits until it is at work
+			resp, body := v.send(work.begin, work.form)
+			if resp.StatusCode != http.StatusSeeOther {
+				t.Fatalf("%s: %d %s", work.name, resp.StatusCode, body)
+			}
+			<-slow.told
+			at, _, _ := strings.Cut(resp.Header.Get("Location"), "#")
+			return at
+		}
+		at := begin()
+		if said := v.firstProgress(at + "/voortgang"); !strings.Contains(said, "(200.000 vermeldingen gelezen)") || !strings.Contains(said, `"done":false`) {
+			t.Errorf("%s: progress: %s", work.name, said)
+		}
+		if _, body := v.get(at); !strings.Contains(body, `data-progress="`+at+`/voortgang"`) || !strings.Contains(body, `action="`+at+`/stop"`) || strings.Contains(body, work.found) {
+			t.Errorf("%s: while it goes on: %s", work.name, body)
+		}
+		v.send(at+"/stop", nil)
+		v.get(at + "/voortgang") // ends when the work does
+		if _, body := v.get(at); !strings.Contains(body, "Gestopt voordat er een antwoord was") || strings.Contains(body, work.found) {
+			t.Errorf("%s: stopped: %s", work.name, body)
+		}
+		at = begin()
+		slow.wait <- struct{}{} // while nobody looks
+		v.get(at + "/voortgang")
+		if _, body := v.get(at); !strings.Contains(body, work.found) || strings.Contains(body, "Gestopt voordat") {
+			t.Errorf("%s: done: %s", work.name, body)
+		}
 	}
 }
 

@@ -138,7 +138,7 @@ func New(c Config) (*Console, error) {
 		c.Explorer = workbench.NewExplorer()
 	}
 	c.Now = base.now
-	k := &Console{site: base, cfg: c, explorer: c.Explorer, jobs: newJobs(), questions: newJobs()}
+	k := &Console{site: base, cfg: c, explorer: c.Explorer, jobs: newJobs(1, kept), questions: newJobs(1, kept)}
 	if c.OIDC != nil {
 		k.provider = &provider{cfg: *c.OIDC, redirect: callback(c.PublicURL), scopes: []string{"profile"}}
 	}

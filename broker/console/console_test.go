@@ -31,10 +31,10 @@ func TestRoles(t *testing.T) {
 		"GET /logboek": watchers, "POST /logboek/zoek": watchers, "GET /logboek/gevonden/:id": watchers, "POST /logboek/gebeurtenis": watchers,
 		"GET /logboek/gebeurtenis/:id": watchers, "POST /logboek/gebeurtenis/:id/bewijs": watchers, "GET /logboek/gebeurtenis/:id/bewijs": watchers,
 		"POST /logboek/gebeurtenis/:id/opnieuw": watchers, "POST /logboek/zaak": watchers, "GET /logboek/zaak/:id": watchers,
-		"GET /inzagen": watchers, "POST /inzagen": watchers, "GET /inzagen/:id": watchers, "GET /inzagen/:id/voortgang": watchers, "POST /inzagen/:id/beoordeel": watchers,
-		"GET /integriteit": watchers, "POST /integriteit": watchers, "GET /integriteit/voortgang": watchers,
+		"GET /inzagen": watchers, "POST /inzagen": watchers, "GET /inzagen/:id": watchers, "GET /inzagen/:id/voortgang": watchers, "POST /inzagen/:id/beoordeel": watchers, "POST /inzagen/:id/stop": watchers,
+		"GET /integriteit": watchers, "POST /integriteit": watchers, "GET /integriteit/voortgang": watchers, "POST /integriteit/stop": watchers,
 		"GET /inwoners": {p, f}, "POST /inwoners": {p, f}, "GET /inwoners/:id": {p, f}, "POST /inwoners/:id/antwoord": {p, f}, "POST /inwoners/:id/verleng": {p, f},
-		"POST /inwoners/:id/beperk": {p, f}, "POST /inwoners/:id/ontvangers": {p, f},
+		"POST /inwoners/:id/beperk": {p, f}, "POST /inwoners/:id/ontvangers": {p, f}, "GET /inwoners/:id/voortgang": {p, f}, "POST /inwoners/:id/stop": {p, f},
 		"GET /geschiedenis": all, "GET /": all, "GET /beleid": readers, "GET /beleid/bestand": readers, "GET /catalogus": all, "GET /afspraken": readers,
 	}
 	public := []string{"GET /assets/:version/:name", "GET /toegankelijkheid", "GET /aanmelden", "POST /aanmelden", "GET /aanmelden/oidc",

@@ -14,6 +14,9 @@ func Routes(t *testing.T) (out []string) {
 // Halt ends the work that goes on without anybody looking.
 func (k *Console) Halt() { k.jobs.stop(); k.questions.stop() }
 
+// Halt ends the reports that are being made.
+func (k *Residents) Halt() { k.reports.stop() }
+
 // ResidentRoutes lists the table of the residents' site.
 func ResidentRoutes(t *testing.T) (out []string) {
 	t.Helper()

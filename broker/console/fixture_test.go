@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -232,6 +233,48 @@ func (v *visitor) post(path string, form url.Values) (*http.Response, string) {
 	r, _ := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.URL+path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return v.do(r)
+}
+
+// firstProgress reads what a page is told first of how far long work is, and leaves.
+func (v *visitor) firstProgress(path string) string {
+	v.t.Helper()
+	ctx, leave := context.WithCancel(v.t.Context())
+	defer leave()
+	r, _ := http.NewRequestWithContext(ctx, http.MethodGet, v.URL+path, nil)
+	resp, err := v.client.Do(r)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		v.t.Fatalf("progress at %s: %d", path, resp.StatusCode)
+	}
+	text, err := bufio.NewReader(resp.Body).ReadString('\n')
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return text
+}
+
+// slowly is how something that reads the log is held up, to see what is there in the meantime.
+type slowly struct {
+	wait chan struct{} // nil: it is not
+	read int           // entries that it says it has read by then
+	told chan struct{} // gets one each time that it waits
+}
+
+func (s *slowly) slow(ctx context.Context, read func(int)) error {
+	if s.wait == nil {
+		return nil
+	}
+	read(s.read)
+	s.told <- struct{}{}
+	select {
+	case <-s.wait:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // token reads the form token from a page.

@@ -6,23 +6,24 @@ import (
 	"time"
 )
 
-// jobs is long work that goes on without anybody looking, and can be found again. At most one piece works at a time: a
-// gateway on the same machine answers professionals.
+// jobs is long work that goes on without anybody looking, and can be found again. Few pieces work at a time: a gateway on the
+// same machine answers professionals.
 type jobs struct {
 	background context.Context
 	stop       context.CancelFunc
 	turn       chan struct{}
+	room       int // how many pieces of work are remembered
 
 	mu    sync.Mutex
 	byKey map[string]*job
 }
 
-// kept bounds how many pieces of work are remembered.
+// kept bounds how many pieces of work the console remembers.
 const kept = 32
 
-func newJobs() *jobs {
+func newJobs(atOnce, room int) *jobs {
 	ctx, stop := context.WithCancel(context.Background())
-	return &jobs{background: ctx, stop: stop, turn: make(chan struct{}, 1), byKey: map[string]*job{}}
+	return &jobs{background: ctx, stop: stop, turn: make(chan struct{}, atOnce), room: room, byKey: map[string]*job{}}
 }
 
 // step is one part of a job.
@@ -77,11 +78,7 @@ func (j *jobs) start(key string, again bool, steps []step) *job {
 			return old
 		}
 	}
-	for k, old := range j.byKey { // make room: any that ended will do, its result can be made again
-		if s, _ := old.now(); len(j.byKey) >= kept && s.Done {
-			delete(j.byKey, k)
-		}
-	}
+	j.makeRoom()
 	ctx, cancel := context.WithCancel(j.background)
 	w := &job{key: key, started: time.Now(), cancel: cancel, changed: make(chan struct{})}
 	for _, s := range steps {
@@ -105,6 +102,44 @@ func (j *jobs) start(key string, again bool, steps []step) *job {
 		}
 	}()
 	return w
+}
+
+// makeRoom forgets those that ended first: their results can be made again.
+func (j *jobs) makeRoom() {
+	for len(j.byKey) >= j.room {
+		var oldest *job
+		for _, w := range j.byKey {
+			if s, _ := w.now(); s.Done && (oldest == nil || w.started.Before(oldest.started)) {
+				oldest = w
+			}
+		}
+		if oldest == nil {
+			return
+		}
+		delete(j.byKey, oldest.key)
+	}
+}
+
+// unended counts the pieces of work that wait or go on.
+func (j *jobs) unended() (n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, w := range j.byKey {
+		if s, _ := w.now(); !s.Done {
+			n++
+		}
+	}
+	return n
+}
+
+// drop stops a piece of work and forgets it.
+func (j *jobs) drop(key string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if w := j.byKey[key]; w != nil {
+		w.cancel()
+		delete(j.byKey, key)
+	}
 }
 
 func (w *job) run(ctx context.Context, i int, s step) {

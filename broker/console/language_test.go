@@ -156,7 +156,7 @@ func TestPagesInBothLanguages(t *testing.T) {
 	}
 	files := []string{"/assets/:version/:name", "/aanmelden/oidc", "/callback", "/afgemeld", "/matrix/voortgang", "/matrix/bestand", "/ontwerpen/:id/woorden",
 		"/ontwerpen/:id/voortgang", "/voorstel/:nummer/voortgang", "/waarom/:id", "/waarom/:id/voortgang", "/logboek/gevonden/:id",
-		"/logboek/gebeurtenis/:id", "/logboek/gebeurtenis/:id/bewijs", "/logboek/zaak/:id", "/inzagen/:id", "/inzagen/:id/voortgang", "/integriteit/voortgang", "/inwoners/:id"} // no pages, or below
+		"/logboek/gebeurtenis/:id", "/logboek/gebeurtenis/:id/bewijs", "/logboek/zaak/:id", "/inzagen/:id", "/inzagen/:id/voortgang", "/integriteit/voortgang", "/inwoners/:id", "/inwoners/:id/voortgang"} // no pages, or below
 	for _, route := range console.Routes(t) {
 		if path, get := strings.CutPrefix(route, "GET "); get && pages[path] == nil && !slices.Contains(files, path) {
 			t.Errorf("this test does not visit %s", path)

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -24,8 +23,8 @@ const Resident Role = "inwoner"
 // ResidentsDesk is what the residents' site works at. Whoever is signed in there is known by their BSN, which stays in memory.
 type ResidentsDesk interface {
 	// Report finds who asked for somebody's data. That they look, by whom, is durable in the log before anything is given; with
-	// ErrNotRecorded, or any other error, nothing is.
-	Report(ctx context.Context, by, about broker.BSN) (Report, error)
+	// ErrNotRecorded, or any other error, nothing is. It may have to read the whole log, and tells how many entries it read.
+	Report(ctx context.Context, by, about broker.BSN, read func(entries int)) (Report, error)
 	// Represents gives for whom somebody acts today.
 	Represents(by broker.BSN) []register.Representation
 	// Requests gives what was asked about somebody, or by them for others, the oldest first.
@@ -83,12 +82,8 @@ type ResidentsOIDC struct {
 // Residents is the http.Handler of the residents' listener. It knows nothing of officers and their sessions.
 type Residents struct {
 	*site
-	cfg   ResidentsConfig
-	turns chan struct{} // a report may have to read much of the log: few at a time
-
-	mu    sync.Mutex
-	kept  map[string]keptReport // by a random id that the session holds
-	order []string              // the oldest first
+	cfg     ResidentsConfig
+	reports *jobs // those that are made, and those that were made lately, by a random id that the session holds
 }
 
 // How long a resident stays signed in: shorter than an officer, for it may be the library's computer.
@@ -96,9 +91,6 @@ const (
 	residentStays = 2 * time.Hour
 	residentIdle  = 15 * time.Minute
 )
-
-// reportsAtOnce bounds how many reports are made at the same time.
-const reportsAtOnce = 2
 
 // NewResidents makes the residents' site.
 func NewResidents(c ResidentsConfig) (*Residents, error) {
@@ -111,7 +103,7 @@ func NewResidents(c ResidentsConfig) (*Residents, error) {
 		return fail(err)
 	}
 	base.sessions.Lifetime, base.sessions.IdleTimeout = residentStays, residentIdle
-	k := &Residents{site: base, cfg: c, turns: make(chan struct{}, reportsAtOnce), kept: map[string]keptReport{}}
+	k := &Residents{site: base, cfg: c, reports: newJobs(reportsAtOnce, reportsKept)}
 	if o := c.OIDC; o != nil {
 		if o.BSNClaim == "" || len(o.Levels) == 0 {
 			return fail(errors.New("BSNClaim and Levels must be set"))
@@ -144,6 +136,8 @@ func (k *Residents) table() []route {
 		{get, "/", residents, k.serveStart},
 		{post, "/overzicht", residents, k.makeReport},
 		{get, "/overzicht", residents, k.serveReport},
+		{get, "/overzicht/voortgang", residents, k.serveReportProgress},
+		{post, "/overzicht/stop", residents, k.stopReport},
 		{get, "/overzicht/gegevens", residents, k.serveData},
 		{get, "/overzicht/bewijs", residents, k.serveProof},
 		{get, "/verzoek", residents, k.serveRequest},
@@ -162,7 +156,7 @@ func residentMenu(c *call) []link {
 
 // Serve answers requests on a listener until ctx ends.
 func (k *Residents) Serve(ctx context.Context, l net.Listener) error {
-	if err := k.serve(ctx, l, k.cfg.TLS, func() {}); err != nil {
+	if err := k.serve(ctx, l, k.cfg.TLS, k.reports.stop); err != nil {
 		return fmt.Errorf("serve residents' site: %w", err)
 	}
 	return nil

@@ -15,16 +15,22 @@ import (
 	"github.com/schakel/schakel/broker/register"
 )
 
-// Of reports that were made: they are kept in memory for the session that asked, for so long, and so many together.
+// Of reports: one may have to read much of the log, so few are made at the same time. Those that were made are kept in memory for
+// the session that asked, for so long, and so many together.
 const (
-	reportKept  = 15 * time.Minute
-	reportsKept = 64
-	reportAgain = 30 * time.Second // a second one within this time is the first
-	turnWithin  = 20 * time.Second // the wait until it is one's turn
+	reportsAtOnce = 2
+	reportKept    = 15 * time.Minute
+	reportsKept   = 64
+	reportAgain   = 30 * time.Second // a second one within this time is the first
 )
 
-// sessionReport holds the id of a kept report.
-const sessionReport = "report"
+// What a session holds of its report.
+const (
+	sessionReport = "report" // the id of the work
+	sessionAbout  = "about"  // the BSN of whom it is about
+)
+
+const askReport = "report"
 
 // keptReport is a report with the time it was made.
 type keptReport struct {
@@ -39,92 +45,100 @@ func (k *Residents) serveStart(c *call) error {
 		contact
 		Represents []register.Representation
 		Restricted bool
-	}{k.contact(), k.cfg.Desk.Represents(c.person.bsn), k.cfg.Desk.Restricted(c.person.bsn)})
+		Begun      bool // a report of this session is being made, or there
+	}{k.contact(), k.cfg.Desk.Represents(c.person.bsn), k.cfg.Desk.Restricted(c.person.bsn), k.work(c).job != nil})
 }
 
 // chosen gives whom a form is about: who is signed in, or whom they represent today. A form names a representation by its number.
-func (k *Residents) chosen(c *call) (about broker.BSN, name string, err error) {
+func (k *Residents) chosen(c *call) (broker.BSN, error) {
 	id := c.r.PostFormValue("over")
 	if id == "" {
-		return c.person.bsn, "", nil
+		return c.person.bsn, nil
 	}
 	for _, r := range k.cfg.Desk.Represents(c.person.bsn) {
 		if r.ID == id {
-			return r.About, r.Name, nil
+			return r.About, nil
 		}
 	}
-	return "", "", mistake{"U mag dit niet namens deze persoon doen. Misschien is de termijn voorbij.", "You may not do this for this person. Perhaps the term is over."}
+	return "", mistake{"U mag dit niet namens deze persoon doen. Misschien is de termijn voorbij.", "You may not do this for this person. Perhaps the term is over."}
 }
 
-// mayFor tells whether who is signed in may see what is about somebody, today.
-func (k *Residents) mayFor(c *call, about broker.BSN) bool {
-	return about == c.person.bsn || slices.ContainsFunc(k.cfg.Desk.Represents(c.person.bsn), func(r register.Representation) bool { return r.About == about })
+// reportWork is the work on the report of a session.
+type reportWork struct {
+	*job  // nil: none
+	about broker.BSN
+	name  string // of whom it is about; "" for who is signed in
 }
 
-// makeReport makes a report and keeps it for this session.
+// work finds that of this session, unless it is about somebody whom they no longer represent.
+func (k *Residents) work(c *call) reportWork {
+	w := reportWork{job: k.reports.get(c.session.GetString(c.r.Context(), sessionReport)), about: broker.BSN(c.session.GetString(c.r.Context(), sessionAbout))}
+	if w.about == c.person.bsn {
+		return w
+	}
+	for _, r := range k.cfg.Desk.Represents(c.person.bsn) {
+		if r.About == w.about {
+			w.name = r.Name
+			return w
+		}
+	}
+	return reportWork{}
+}
+
+// makeReport begins to make a report, which goes on without anybody looking and is for this session alone.
 func (k *Residents) makeReport(c *call) error {
-	about, name, err := k.chosen(c)
+	about, err := k.chosen(c)
 	if err != nil {
 		return err
 	}
-	if old, ok := k.found(c); !ok || old.about != about || k.now().Sub(old.made) > reportAgain {
-		ctx, cancel := context.WithTimeout(c.r.Context(), turnWithin)
-		defer cancel()
-		select {
-		case k.turns <- struct{}{}:
-			defer func() { <-k.turns }()
-		case <-ctx.Done():
+	if w := k.work(c); w.job == nil || w.about != about || k.aged(w.job) {
+		k.forget(c)
+		if k.reports.unended() >= reportsKept {
 			return errBusy
 		}
-		r, err := k.cfg.Desk.Report(c.r.Context(), c.person.bsn, about)
-		if err != nil {
-			return err
-		}
-		if r.NoProof != nil {
-			k.log.Error("a resident got no proof", "error", r.NoProof)
-		}
-		k.keep(c, keptReport{r, about, name, k.now()})
+		id, by := random(), c.person.bsn
+		k.reports.start(id, false, []step{{askReport, func(ctx context.Context, progress func(int, int)) (any, error) {
+			r, err := k.cfg.Desk.Report(ctx, by, about, func(read int) { progress(read, 0) })
+			if err != nil {
+				return nil, err
+			}
+			if r.NoProof != nil {
+				k.log.Error("a resident got no proof", "error", r.NoProof)
+			}
+			time.AfterFunc(reportKept, func() { k.reports.drop(id) })
+			return keptReport{Report: r, made: k.now()}, nil
+		}}})
+		c.session.Put(c.r.Context(), sessionReport, id)
+		c.session.Put(c.r.Context(), sessionAbout, about.Reveal())
 	}
 	c.redirect("/overzicht")
 	return nil
 }
 
-// keep keeps a report in place of the one that the session had.
-func (k *Residents) keep(c *call, r keptReport) {
-	k.forget(c)
-	id := random()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for len(k.order) >= reportsKept {
-		delete(k.kept, k.order[0])
-		k.order = k.order[1:]
-	}
-	k.kept[id], k.order = r, append(k.order, id)
-	c.session.Put(c.r.Context(), sessionReport, id)
-	time.AfterFunc(reportKept, func() { k.drop(id) })
+// aged tells whether a report is to be made again where it is asked for again.
+func (k *Residents) aged(j *job) bool {
+	s, _ := j.now()
+	r, ok := s.Steps[0].Result.(keptReport)
+	return s.Done && (!ok || k.now().Sub(r.made) > reportAgain)
 }
 
-func (k *Residents) drop(id string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.kept, id)
-	k.order = slices.DeleteFunc(k.order, func(o string) bool { return o == id })
-}
-
-// found gives the report of this session, unless it was too long ago, or is about somebody whom they no longer represent.
+// found gives the report of this session.
 func (k *Residents) found(c *call) (keptReport, bool) {
-	r, ok := k.recalled(c)
-	return r, ok && k.mayFor(c, r.about)
-}
-
-func (k *Residents) recalled(c *call) (keptReport, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	r, ok := k.kept[c.session.GetString(c.r.Context(), sessionReport)]
+	w := k.work(c)
+	if w.job == nil {
+		return keptReport{}, false
+	}
+	s, _ := w.now()
+	r, ok := s.Steps[0].Result.(keptReport)
+	r.about, r.name = w.about, w.name
 	return r, ok && k.now().Sub(r.made) <= reportKept
 }
 
-func (k *Residents) forget(c *call) { k.drop(c.session.PopString(c.r.Context(), sessionReport)) }
+// forget stops and forgets what this session has.
+func (k *Residents) forget(c *call) {
+	k.reports.drop(c.session.PopString(c.r.Context(), sessionReport))
+	c.session.Remove(c.r.Context(), sessionAbout)
+}
 
 // shownReport is a report as the page shows it.
 type shownReport struct {
@@ -150,7 +164,18 @@ type shownData struct {
 	Data []string
 }
 
+// serveReport shows the report, or how far it is.
 func (k *Residents) serveReport(c *call) error {
+	if w := k.work(c); w.job != nil {
+		s := c.await(w.job, patience)
+		if !s.Done {
+			return c.render(http.StatusOK, "making", c.say("Wij maken uw overzicht", "We are making your overview"), c.reportProgress(s))
+		}
+		if err := s.Steps[0].Err; err != nil {
+			k.forget(c)
+			return err
+		}
+	}
 	r, ok := k.found(c)
 	if !ok {
 		c.redirect("/")
@@ -159,6 +184,36 @@ func (k *Residents) serveReport(c *call) error {
 	v := shown(c, r.Report)
 	v.contact, v.Name, v.Online = k.contact(), r.name, true
 	return c.render(http.StatusOK, "report", v.title(c), v)
+}
+
+// serveReportProgress tells how far the report of this session is.
+func (k *Residents) serveReportProgress(c *call) error {
+	w := k.work(c)
+	if w.job == nil {
+		return errNotFound
+	}
+	return c.followIn(w.job, c.reportProgress)
+}
+
+func (c *call) reportProgress(s state) progress {
+	p := progress{Done: s.Done, Text: c.say("Er zijn anderen voor u. Even geduld.", "Others are before you. One moment please.")}
+	switch w := s.Steps[0]; {
+	case s.Done:
+		p.Text = c.say("Klaar.", "Done.")
+	case w.Done >= countedBy:
+		p.Text = c.say("Wij lezen ons logboek. Zoveel regels hebben wij gehad: ", "We are reading our log. So many lines we have had: ") + c.counted(w.Done) + "."
+	case w.Running:
+		p.Text = c.say("Wij lezen ons logboek.", "We are reading our log.")
+	}
+	return p
+}
+
+// stopReport stops making the report.
+func (k *Residents) stopReport(c *call) error {
+	k.forget(c)
+	c.notice("Wij zijn gestopt. Er is geen overzicht gemaakt.", "We stopped. No overview was made.")
+	c.redirect("/")
+	return nil
 }
 
 func (v shownReport) title(c *call) string {

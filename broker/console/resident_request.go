@@ -84,7 +84,7 @@ func number(s string) int {
 
 // makeRequest records what a resident asks. What is missing is said at its place, and nothing that was filled in is lost.
 func (k *Residents) makeRequest(c *call) error {
-	about, _, err := k.chosen(c)
+	about, err := k.chosen(c)
 	if err != nil {
 		return err
 	}

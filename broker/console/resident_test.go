@@ -40,6 +40,8 @@ type residentDesk struct {
 	noProof error
 	acts    []audit.SubjectAct
 	wait    chan struct{} // a report waits for it, where not nil
+	read    int           // entries that a report says it has read by then
+	stopped atomic.Int32  // reports that were stopped while they waited
 	making  atomic.Int32
 	most    atomic.Int32 // that were made at once
 
@@ -74,7 +76,7 @@ func (d *residentDesk) Ask(_ context.Context, q register.ResidentRequest) error 
 	return nil
 }
 
-func (d *residentDesk) Report(ctx context.Context, by, about broker.BSN) (console.Report, error) {
+func (d *residentDesk) Report(ctx context.Context, by, about broker.BSN, read func(int)) (console.Report, error) {
 	if d.refuse != nil {
 		return console.Report{}, d.refuse
 	}
@@ -83,9 +85,11 @@ func (d *residentDesk) Report(ctx context.Context, by, about broker.BSN) (consol
 	}
 	defer d.making.Add(-1)
 	if d.wait != nil {
+		read(d.read)
 		select {
 		case <-d.wait:
 		case <-ctx.Done():
+			d.stopped.Add(1)
 			return console.Report{}, ctx.Err()
 		}
 	}
@@ -130,7 +134,18 @@ func residents(t *testing.T, d *residentDesk, change func(*console.ResidentsConf
 	s.Config.Handler = k
 	s.Start()
 	t.Cleanup(s.Close)
+	t.Cleanup(k.Halt)
 	return &site{s, t, nil, nil, nil}, log
+}
+
+// overview asks for a report, waits until the work on it has ended, and gives its page.
+func (v *visitor) overview(form url.Values) (*http.Response, string) {
+	v.t.Helper()
+	if resp, body := v.send("/overzicht", form); resp.Header.Get("Location") != "/overzicht" {
+		v.t.Errorf("make: %d %s", resp.StatusCode, body)
+	}
+	v.get("/overzicht/voortgang") // ends when the work does
+	return v.get("/overzicht")
 }
 
 // resident signs a test person in.
@@ -181,9 +196,7 @@ func TestResident(t *testing.T) {
 		t.Errorf("without the form's token: %d, %v", resp.StatusCode, d.looks)
 	}
 	for range 2 { // at once after another: the same
-		if resp, body := v.send("/overzicht", nil); resp.Header.Get("Location") != "/overzicht" {
-			t.Fatalf("make: %d %s", resp.StatusCode, body)
-		}
+		v.overview(nil)
 	}
 	if want := []string{parent.Reveal() + " " + parent.Reveal()}; !slices.Equal(d.looks, want) {
 		t.Errorf("looked: %v, want %v", d.looks, want)
@@ -213,7 +226,7 @@ func TestResident(t *testing.T) {
 			t.Errorf("another resident, %s: %d", path, resp.StatusCode)
 		}
 	}
-	other.send("/overzicht", nil)
+	other.overview(nil)
 	for who, want := range map[*visitor]string{v: "Recipient 1", other: "Of the child"} {
 		if _, body := who.get("/overzicht/gegevens"); !strings.Contains(body, want) {
 			t.Errorf("one sees the report of another: %s", body)
@@ -236,7 +249,7 @@ func TestResidentForgets(t *testing.T) {
 	now := time.Now()
 	s, _ := residents(t, &residentDesk{acts: someActs()}, func(c *console.ResidentsConfig) { c.Now = func() time.Time { return now } })
 	v := s.resident("0")
-	v.send("/overzicht", nil)
+	v.overview(nil)
 	if now = now.Add(14 * time.Minute); true {
 		if resp, _ := v.get("/overzicht"); resp.StatusCode != http.StatusOK {
 			t.Errorf("after a while: %d", resp.StatusCode)
@@ -246,34 +259,32 @@ func TestResidentForgets(t *testing.T) {
 	if resp, _ := v.get("/overzicht"); resp.StatusCode != http.StatusSeeOther {
 		t.Errorf("after long: %d", resp.StatusCode)
 	}
-	v.send("/overzicht", nil)
+	v.overview(nil)
 	for range 64 {
-		s.resident("1").send("/overzicht", nil)
+		s.resident("1").overview(nil)
 	}
 	if resp, _ := v.get("/overzicht"); resp.StatusCode != http.StatusSeeOther {
 		t.Errorf("with many after it: %d", resp.StatusCode)
 	}
 }
 
-// TestResidentFailures: where looking can't be recorded nothing is shown; without a proof the page says so; who comes when
-// others are served waits, and hears that it is busy.
+// TestResidentFailures: where looking can't be recorded nothing is shown; without a proof the page says so.
 func TestResidentFailures(t *testing.T) {
 	d := &residentDesk{acts: someActs(), refuse: fmt.Errorf("%w: away", console.ErrNotRecorded)}
 	s, log := residents(t, d, nil)
 	v := s.resident("0")
-	if resp, body := v.send("/overzicht", nil); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "Wij schrijven eerst op") {
+	if resp, body := v.overview(nil); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "Wij schrijven eerst op") {
 		t.Errorf("not recorded: %d %s", resp.StatusCode, body)
 	}
 	if resp, _ := v.get("/overzicht"); resp.StatusCode != http.StatusSeeOther {
 		t.Errorf("not recorded, and shown: %d", resp.StatusCode)
 	}
 	d.refuse = errors.New("something of the inside")
-	if resp, body := v.send("/overzicht", nil); resp.StatusCode != http.StatusInternalServerError || strings.Contains(body, "inside") {
+	if resp, body := v.overview(nil); resp.StatusCode != http.StatusInternalServerError || strings.Contains(body, "inside") {
 		t.Errorf("failed: %d %s", resp.StatusCode, body)
 	}
 	d.refuse, d.noProof = nil, errors.New("the index and the log differ")
-	v.send("/overzicht", nil)
-	if _, body := v.get("/overzicht"); !strings.Contains(body, "nu geen bewijs") || strings.Contains(body, "/overzicht/bewijs") {
+	if _, body := v.overview(nil); !strings.Contains(body, "nu geen bewijs") || strings.Contains(body, "/overzicht/bewijs") {
 		t.Errorf("without a proof: %s", body)
 	}
 	if resp, _ := v.get("/overzicht/bewijs"); resp.StatusCode != http.StatusNotFound {
@@ -284,28 +295,108 @@ func TestResidentFailures(t *testing.T) {
 	}
 }
 
-// TestResidentTurns: a report reads the whole log, so few are made at once; the others wait for their turn, and get theirs.
+// TestResidentTurns: a report may have to read the whole log, so few are made at once; the others wait for their turn, and get theirs.
 func TestResidentTurns(t *testing.T) {
 	d := &residentDesk{acts: someActs(), wait: make(chan struct{})}
 	s, _ := residents(t, d, nil)
-	var all sync.WaitGroup
+	var all []*visitor
 	for range 5 {
 		v := s.resident("0")
-		all.Go(func() {
-			if resp, body := v.send("/overzicht", nil); resp.Header.Get("Location") != "/overzicht" {
-				t.Errorf("its turn: %d %s", resp.StatusCode, body)
-			}
-		})
+		v.send("/overzicht", nil)
+		all = append(all, v)
 	}
 	for d.making.Load() < 2 {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(50 * time.Millisecond) // time for a third to come too soon
 	close(d.wait)
-	all.Wait()
+	for _, v := range all {
+		if resp, body := v.overview(nil); resp.StatusCode != http.StatusOK || !strings.Contains(body, "Recipient 1") {
+			t.Errorf("its turn: %d %s", resp.StatusCode, body)
+		}
+	}
 	if d.most.Load() != 2 || len(d.looks) != 5 {
 		t.Errorf("%d at once, %d in all", d.most.Load(), len(d.looks))
 	}
+}
+
+// TestResidentLongReport: a report that takes long is made while nobody looks. The page says how far it is, to the session that asked
+// alone; who left finds it again; it can be stopped, and ends with the session.
+func TestResidentLongReport(t *testing.T) {
+	t.Parallel()
+	d := &residentDesk{acts: someActs(), wait: make(chan struct{}), read: 250_000}
+	s, log := residents(t, d, nil)
+	v := s.resident("0")
+	v.send("/overzicht", nil)
+	resp, body := v.get("/overzicht")
+	if resp.StatusCode != http.StatusOK || !strings.Contains(body, "Wij maken uw overzicht") || !strings.Contains(body, `data-progress="/overzicht/voortgang"`) || !strings.Contains(body, "hebben wij gehad: 200.000.") {
+		t.Errorf("while it is made: %d %s", resp.StatusCode, body)
+	}
+	noBSN(t, "the page of progress", body)
+	if _, body := v.get("/"); !strings.Contains(body, "U vroeg al om een overzicht") {
+		t.Errorf("found again: %s", body)
+	}
+	if said := v.firstProgress("/overzicht/voortgang"); !strings.Contains(said, "200.000") || !strings.Contains(said, `"done":false`) {
+		t.Errorf("progress: %s", said)
+	}
+	if resp, _ := s.resident("0").get("/overzicht/voortgang"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("another session: %d", resp.StatusCode)
+	}
+	if resp, _ := v.send("/overzicht/stop", nil); resp.Header.Get("Location") != "/" {
+		t.Errorf("stop: %d", resp.StatusCode)
+	}
+	if resp, _ := v.get("/overzicht"); resp.Header.Get("Location") != "/" {
+		t.Errorf("stopped, and there: %d", resp.StatusCode)
+	}
+	if _, body := v.get("/"); strings.Contains(body, "U vroeg al om een overzicht") {
+		t.Error("stopped, and offered")
+	}
+	v.send("/overzicht", nil)
+	for d.making.Load() != 1 || d.stopped.Load() != 1 { // the first one ended, and the second goes on
+		time.Sleep(time.Millisecond)
+	}
+	v.send("/afmelden", nil)
+	for d.stopped.Load() != 2 {
+		time.Sleep(time.Millisecond)
+	}
+
+	v = s.resident("0")
+	v.send("/overzicht", nil)
+	close(d.wait) // while nobody looks
+	for d.making.Load() != 0 {
+		time.Sleep(time.Millisecond)
+	}
+	v.get("/overzicht/voortgang")
+	if _, body := v.get("/overzicht"); !strings.Contains(body, "Recipient 1") {
+		t.Errorf("made: %s", body)
+	}
+	if len(d.looks) != 1 {
+		t.Errorf("looked: %v", d.looks)
+	}
+	noBSN(t, "the log", log.String())
+}
+
+// TestResidentsMany: so many wait at most. Whoever comes after them hears that it is busy, and what was made stays.
+func TestResidentsMany(t *testing.T) {
+	d := &residentDesk{acts: someActs(), wait: make(chan struct{})}
+	s, _ := residents(t, d, nil)
+	var first *visitor
+	for range 64 {
+		v := s.resident("0")
+		v.send("/overzicht", nil)
+		if first == nil {
+			first = v
+		}
+	}
+	last := s.resident("0")
+	if resp, body := last.send("/overzicht", nil); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "Het is nu druk") {
+		t.Errorf("after many: %d %s", resp.StatusCode, body)
+	}
+	first.send("/overzicht/stop", nil)
+	if resp, _ := last.send("/overzicht", nil); resp.Header.Get("Location") != "/overzicht" {
+		t.Errorf("when one of them stopped: %d", resp.StatusCode)
+	}
+	close(d.wait)
 }
 
 // TestResidentsApart: nobody who signed in at one site is anybody at the other.
@@ -380,6 +471,7 @@ func TestResidentOIDC(t *testing.T) {
 			continue
 		}
 		v.send("/overzicht", nil)
+		v.get("/overzicht/voortgang")
 		if want := []string{parent.Reveal() + " " + parent.Reveal()}; tt.in != slices.Equal(d.looks, want) {
 			t.Errorf("%s: looked %v", name, d.looks)
 		}
@@ -409,7 +501,7 @@ func TestResidentRequest(t *testing.T) {
 	d := &residentDesk{acts: someActs()}
 	s, log := residents(t, d, func(c *console.ResidentsConfig) { c.Now = func() time.Time { return now } })
 	v := s.resident("0")
-	v.send("/overzicht", nil)
+	v.overview(nil)
 	if _, body := v.get("/verzoek?opvraging=1"); !strings.Contains(body, `name="opvraging" value="1"`) || !strings.Contains(body, "de opvraging van Recipient 1") {
 		t.Errorf("about an act: %s", body)
 	}
@@ -485,8 +577,8 @@ func TestResidentRepresents(t *testing.T) {
 			t.Errorf("another, for %q: %d %v", id, resp.StatusCode, d.looks)
 		}
 	}
-	v.send("/overzicht", nil)
-	v.send("/overzicht", url.Values{"over": {"BCDF-2345"}}) // at once after their own: another report
+	v.overview(nil)
+	v.overview(url.Values{"over": {"BCDF-2345"}}) // at once after their own: another report
 	if want := []string{parent.Reveal() + " " + parent.Reveal(), parent.Reveal() + " " + child.Reveal()}; !slices.Equal(d.looks, want) {
 		t.Errorf("looked: %v, want %v", d.looks, want)
 	}
@@ -566,7 +658,7 @@ func TestResidentPagesInBothLanguages(t *testing.T) {
 		}
 	}
 	pages := []string{"/", "/aanmelden", "/toegankelijkheid", "/overzicht", "/verzoek", "/verzoeken"}
-	for _, path := range append(pages, "/assets/:version/:name", "/aanmelden/oidc", "/callback", "/afgemeld", "/overzicht/gegevens", "/overzicht/bewijs") {
+	for _, path := range append(pages, "/assets/:version/:name", "/aanmelden/oidc", "/callback", "/afgemeld", "/overzicht/voortgang", "/overzicht/gegevens", "/overzicht/bewijs") {
 		routes = slices.DeleteFunc(routes, func(r string) bool { return r == path })
 	}
 	if len(routes) > 0 {
@@ -589,6 +681,7 @@ func TestResidentPagesInBothLanguages(t *testing.T) {
 		for _, v := range []*visitor{s.visitor(), s.resident("0")} {
 			v.send("/taal", url.Values{"taal": {lang}})
 			v.send("/overzicht", nil)
+			v.get("/overzicht/voortgang")
 			if resp, body := v.send("/verzoek", url.Values{"opvraging": {"1"}}); resp.StatusCode != http.StatusSeeOther && !strings.Contains(body, `<html lang="`+lang+`">`) {
 				t.Errorf("form in %s: %d", lang, resp.StatusCode)
 			}

@@ -85,10 +85,12 @@ func (k *Console) table() []route {
 		{post, "/inzagen", watchers(), k.startLooks},
 		{get, "/inzagen/:id", watchers(), k.serveLookList},
 		{get, "/inzagen/:id/voortgang", watchers(), k.serveLooksProgress},
+		{post, "/inzagen/:id/stop", watchers(), k.stopLooks},
 		{post, "/inzagen/:id/beoordeel", watchers(), k.reviewLook},
 		{get, "/integriteit", watchers(), k.serveIntegrity},
 		{post, "/integriteit", watchers(), k.startVerify},
 		{get, "/integriteit/voortgang", watchers(), k.serveVerifyProgress},
+		{post, "/integriteit/stop", watchers(), k.stopVerify},
 
 		{get, "/inwoners", answerers(), k.serveAsked},
 		{post, "/inwoners", answerers(), k.openAsked},
@@ -97,6 +99,8 @@ func (k *Console) table() []route {
 		{post, "/inwoners/:id/verleng", answerers(), k.extendAsked},
 		{post, "/inwoners/:id/beperk", answerers(), k.restrictAsked},
 		{post, "/inwoners/:id/ontvangers", answerers(), k.findRecipients},
+		{get, "/inwoners/:id/voortgang", answerers(), k.serveRecipientsProgress},
+		{post, "/inwoners/:id/stop", answerers(), k.stopRecipients},
 
 		{get, "/noodstop", []Role{PrivacyOfficer}, k.serveStop},
 		{post, "/noodstop", []Role{PrivacyOfficer}, k.stopAll},

@@ -235,7 +235,10 @@ func (k *Console) serveProgress(c *call) error {
 	return c.follow(j)
 }
 
-func (c *call) follow(j *job) error {
+func (c *call) follow(j *job) error { return c.followIn(j, c.progressOf) }
+
+// followIn is follow in words of its own.
+func (c *call) followIn(j *job, say func(state) progress) error {
 	var w http.ResponseWriter = c.w
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
@@ -247,7 +250,7 @@ func (c *call) follow(j *job) error {
 	last := ""
 	for {
 		s, changed := j.now()
-		p := c.progressOf(s)
+		p := say(s)
 		if text := fmt.Sprint(p); text != last {
 			last = text
 			_ = flow.SetWriteDeadline(time.Now().Add(time.Minute))
@@ -283,8 +286,11 @@ func (c *call) progressOf(s state) progress {
 		}
 		if st.Running {
 			p.Step, p.Text = st.Name, fmt.Sprintf(c.say("Vraag %d van %d: %s", "Question %d of %d: %s"), finished+1, len(s.Steps), c.Question(st.Name))
-			if st.Total > 0 {
+			switch {
+			case st.Total > 0:
 				p.Text += fmt.Sprintf(" (%d%%)", 100*st.Done/st.Total)
+			case st.Done >= countedBy:
+				p.Text += fmt.Sprintf(c.say(" (%s vermeldingen gelezen)", " (%s entries read)"), c.counted(st.Done))
 			}
 		}
 	}
@@ -293,6 +299,13 @@ func (c *call) progressOf(s state) progress {
 	}
 	return p
 }
+
+// countedBy is by how many entries a page tells how far reading the log is: often enough to see that it goes on, and seldom
+// enough for who has it read aloud.
+const countedBy = 100_000
+
+// counted is how many entries were read, in round numbers.
+func (c *call) counted(read int) string { return c.Count(read - read%countedBy) }
 
 // Question names a step in words.
 func (c *call) Question(name string) string {
@@ -313,6 +326,8 @@ func (c *call) Question(name string) string {
 		return c.say("waarom?", "why?")
 	case askAudit:
 		return c.say("is het logboek heel?", "is the log whole?")
+	case askRecipients:
+		return c.say("wie kreeg gegevens?", "who got data?")
 	case askLooks:
 		return c.say("welke inzagen vallen op?", "which looks stand out?")
 	case askVerify:

@@ -73,6 +73,8 @@ type looksList struct {
 	Judged int             `json:"judged"` // looks in the window
 	Unread int             `json:"unread"` // of history and window: damaged, or who looked can't be read
 	Looks  []listedLook    `json:"looks"`  // the heaviest first; those that were reviewed last
+
+	read func(entries int) // told how many entries of the log were read; may be nil
 }
 
 type listedLook struct {
@@ -218,7 +220,7 @@ func (d *desk) rankLooks(ctx context.Context, list *looksList, policy string) er
 		return err
 	}
 	list.Rules = rules.revision
-	all, err := d.judgeLooks(ctx, rules, list.Since, list.Until)
+	all, err := d.judgeLooks(ctx, rules, list.Since, list.Until, list.read)
 	if err != nil {
 		return err
 	}
@@ -261,7 +263,7 @@ func (w *where) looksReport(ctx context.Context, month, policy string) (r looksR
 	if err != nil {
 		return r, err
 	}
-	all, err := d.judgeLooks(ctx, rules, since, since.AddDate(0, 1, 0))
+	all, err := d.judgeLooks(ctx, rules, since, since.AddDate(0, 1, 0), nil)
 	if err != nil {
 		return r, err
 	}
@@ -312,10 +314,10 @@ type eventID struct {
 }
 
 // judgeLooks reads the looks of a window, and of the year before it, and judges those of the window.
-func (d *desk) judgeLooks(ctx context.Context, rules looksRules, since, until time.Time) (out judgedLooks, err error) {
+func (d *desk) judgeLooks(ctx context.Context, rules looksRules, since, until time.Time, read func(entries int)) (out judgedLooks, err error) {
 	out.events = map[string]eventID{}
 	var all []looks.Look
-	cfg := audit.RequestsConfig{Store: d.store, Vault: d.vault, Since: since.AddDate(0, 0, -looksHistory), Until: until}
+	cfg := audit.RequestsConfig{Store: counted(d.store, read), Vault: d.vault, Since: since.AddDate(0, 0, -looksHistory), Until: until}
 	for r, err := range audit.Requests(ctx, cfg) {
 		if err != nil {
 			return out, err

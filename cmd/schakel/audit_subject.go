@@ -167,6 +167,8 @@ type indexed struct {
 	log    *checkpoint.Log
 	folder string
 	keys   checkpoint.Keys // that its checkpoints are held against
+
+	read func(entries int) // told how many entries of the log were read; may be nil
 }
 
 // indexed opens the Merkle log of a desk; the error says why there is none, which a report can do without.
@@ -179,13 +181,15 @@ func (w *where) indexed(ctx context.Context, d *desk, m merkle) (indexed, error)
 	if err != nil {
 		return indexed{}, err
 	}
-	return indexed{log, w.merkleFolder(m.folder, k.Origin()), k}, nil
+	return indexed{log: log, folder: w.merkleFolder(m.folder, k.Origin()), keys: k}, nil
 }
 
 // subjectEvents finds what the log has of a data subject, under every version of their pseudonym.
 func (d *desk) subjectEvents(ctx context.Context, bsn broker.BSN, window audit.MentionsConfig, by indexed) (subjectFound, error) {
 	f := subjectFound{window: window}
 	window.Of = d.ring.Pseudonyms(bsn)
+	cfg := d.indexOf(by.folder)
+	cfg.Store = counted(d.store, by.read)
 	var err error
 	if f.mentions, err = index.Mentions(ctx, d.indexOf(by.folder), by.log, window); err != nil {
 		return f, err

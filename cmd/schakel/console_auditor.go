@@ -129,7 +129,7 @@ func (d *auditDesk) Search(ctx context.Context, by console.Person, why console.G
 	}
 	x := d.index.Load()
 	if x == nil {
-		return search.Found{}, errors.New("search the log: the index is not open yet; try again in a moment")
+		return search.Found{}, console.ErrNoIndex
 	}
 	return x.Find(ctx, q, begin, pageOf)
 }

@@ -117,10 +117,10 @@ func (d *auditDesk) verified() (*console.Verification, error) {
 }
 
 // Verify does what `schakel audit verify` does in this data folder.
-func (d *auditDesk) Verify(ctx context.Context) (console.Verification, error) {
+func (d *auditDesk) Verify(ctx context.Context, read func(int)) (console.Verification, error) {
 	v := console.Verification{Time: time.Now().UTC()}
 	loose := d.log.Loose()
-	cfg := audit.VerifyConfig{Store: loose}
+	cfg := audit.VerifyConfig{Store: counted(loose, read)}
 	if err := (&where{data: d.dir}).anchors(&cfg, d.ring, nil); err != nil {
 		return v, err
 	}
@@ -171,7 +171,7 @@ func (d *auditDesk) Case(ctx context.Context, by console.Person, why console.Gro
 	}
 	x := d.index.Load()
 	if x == nil {
-		return out, errors.New("search the log: the index is not open yet; try again in a moment")
+		return out, console.ErrNoIndex
 	}
 	found, err := x.Find(ctx, search.Query{Conditions: []search.Condition{{Kind: search.Case, Value: string(id)}}}, 0, timelineOf)
 	if err != nil {
@@ -208,12 +208,12 @@ func (d *auditDesk) caseChanges(ctx context.Context, id broker.CaseID) (out []co
 	}
 }
 
-func (d *auditDesk) Looks(ctx context.Context, by console.Person, why console.Ground, since, until time.Time) (console.LookList, error) {
+func (d *auditDesk) Looks(ctx context.Context, by console.Person, why console.Ground, since, until time.Time, read func(int)) (console.LookList, error) {
 	out := console.LookList{Since: since, Until: until}
 	if err := d.look(ctx, by, why, audit.Viewed{How: string(console.QuestionLooks), Since: since.UTC(), Until: until.UTC()}, "looks that nothing explains"); err != nil {
 		return out, err
 	}
-	list := looksList{Since: since, Until: until}
+	list := looksList{Since: since, Until: until, read: read}
 	if err := d.rankLooks(ctx, &list, ""); err != nil {
 		return out, err
 	}

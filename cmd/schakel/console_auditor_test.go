@@ -129,7 +129,7 @@ func TestSearchOnPages(t *testing.T) {
 	f, err := a.Search(t.Context(), by, why, search.Query{}, 0)
 	one, err2 := a.Event(t.Context(), by, why, h.Writer, h.ID)
 	one2, err3 := a.Case(t.Context(), by, why, e.Staff.Case)
-	if _, err := a.Looks(t.Context(), by, why, impactNow, impactNow); !errors.Is(err, console.ErrNotRecorded) || !errors.Is(err3, console.ErrNotRecorded) || one2.Asked != nil {
+	if _, err := a.Looks(t.Context(), by, why, impactNow, impactNow, nil); !errors.Is(err, console.ErrNotRecorded) || !errors.Is(err3, console.ErrNotRecorded) || one2.Asked != nil {
 		t.Errorf("shown without a record: %v, %v", err, err3)
 	}
 	if !errors.Is(err, console.ErrNotRecorded) || !errors.Is(err2, console.ErrNotRecorded) || f.Hits != nil || one.Queries != nil {
@@ -193,9 +193,10 @@ func (l *impactLog) onOtherPages(t *testing.T, a *auditDesk, by console.Person, 
 	if err != nil || i.Checkpoint != nil || i.Unsealed.IsZero() || len(i.Streams) < 3 || i.Streams[0].Head == "" || i.Streams[0].Sealed != "" || i.Verified != nil || i.Index.Events != len(l.events) {
 		t.Errorf("integrity: %+v %v", i, err)
 	}
-	v, err := a.Verify(t.Context())
-	if err != nil || !v.OK || v.Entries < uint64(len(l.events)) || v.Checkpoint != 0 {
-		t.Errorf("verification: %+v %v", v, err)
+	read := 0
+	v, err := a.Verify(t.Context(), func(n int) { read = n })
+	if err != nil || !v.OK || uint64(read) != v.Entries || v.Entries < uint64(len(l.events)) || v.Checkpoint != 0 {
+		t.Errorf("verification: %+v, told of %d: %v", v, read, err)
 	}
 	if i, err = a.Integrity(t.Context()); err != nil || i.Verified == nil || !i.Verified.OK || i.Verified.Entries != v.Entries {
 		t.Errorf("remembered: %+v %v", i.Verified, err)

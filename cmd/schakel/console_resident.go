@@ -175,7 +175,7 @@ func (d *residentsDesk) Ask(ctx context.Context, q register.ResidentRequest) err
 }
 
 // Report records that a resident looks, and finds who asked for the data.
-func (d *residentsDesk) Report(ctx context.Context, by, about broker.BSN) (console.Report, error) {
+func (d *residentsDesk) Report(ctx context.Context, by, about broker.BSN, read func(int)) (console.Report, error) {
 	sought := "data subject " + d.ring.Pseudonym(about)
 	if by != about {
 		sought += ", for their representative " + d.ring.Pseudonym(by)
@@ -186,6 +186,7 @@ func (d *residentsDesk) Report(ctx context.Context, by, about broker.BSN) (conso
 		return console.Report{}, fmt.Errorf("%w: %w", console.ErrNotRecorded, err)
 	}
 	at, noProof := d.indexed()
+	at.read = read
 	found, err := d.subjectEvents(ctx, about, audit.MentionsConfig{}, at)
 	if err != nil {
 		return console.Report{}, err
@@ -215,7 +216,7 @@ func (d *residentsDesk) indexed() (indexed, error) {
 	if err != nil {
 		return indexed{}, err
 	}
-	return indexed{checkpoint.OpenLog(d.sealing.dir, k), d.sealing.dir, k}, nil
+	return indexed{log: checkpoint.OpenLog(d.sealing.dir, k), folder: d.sealing.dir, keys: k}, nil
 }
 
 // catalogOf gives the words of policies, each read once.

@@ -36,7 +36,7 @@ func (d *auditDesk) ReadRequest(ctx context.Context, by console.Person, why cons
 	return console.AskedRequest{RequestState: q, Restricted: d.register.Restricted(q.About)}, nil
 }
 
-func (d *auditDesk) Recipients(ctx context.Context, by console.Person, why console.Ground, id string) ([]console.Recipient, error) {
+func (d *auditDesk) Recipients(ctx context.Context, by console.Person, why console.Ground, id string, read func(int)) ([]console.Recipient, error) {
 	q, known := d.register.Request(id)
 	if !known {
 		return nil, console.ErrNoRequest
@@ -45,9 +45,9 @@ func (d *auditDesk) Recipients(ctx context.Context, by console.Person, why conso
 	if err := d.look(ctx, by, why, audit.Viewed{How: "console ontvangers"}, sought); err != nil {
 		return nil, err
 	}
-	var at indexed // without a Merkle log the whole log is read
+	at := indexed{read: read} // without a Merkle log the whole log is read
 	if log, k, err := d.merkleLog(); err == nil {
-		at = indexed{log, d.sealing.dir, k}
+		at.log, at.folder, at.keys = log, d.sealing.dir, k
 	}
 	return d.recipients(ctx, q.About, at)
 }

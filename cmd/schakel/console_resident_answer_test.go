@@ -60,7 +60,7 @@ func TestAnswerOnPages(t *testing.T) {
 	if got, err := a.ReadRequest(t.Context(), by, why, q.ID); err != nil || got.Text != q.Text || got.About != about || got.Restricted {
 		t.Errorf("read: %+v, %v", got, err)
 	}
-	list, err := a.Recipients(t.Context(), by, why, q.ID)
+	list, err := a.Recipients(t.Context(), by, why, q.ID, nil)
 	got := map[string]int{}
 	for _, r := range list {
 		got[r.Name] = r.Times
@@ -77,7 +77,7 @@ func TestAnswerOnPages(t *testing.T) {
 	auditor := console.Person{ID: "canary-auditor", Role: console.Auditor}
 	for name, look := range map[string]func() error{
 		"an auditor reads":    func() error { _, err := a.ReadRequest(t.Context(), auditor, why, q.ID); return err },
-		"an auditor asks who": func() error { _, err := a.Recipients(t.Context(), auditor, why, q.ID); return err },
+		"an auditor asks who": func() error { _, err := a.Recipients(t.Context(), auditor, why, q.ID, nil); return err },
 		"for another purpose": func() error {
 			_, err := a.ReadRequest(t.Context(), by, console.Ground{Purpose: "beleid", Ground: "x"}, q.ID)
 			return err
@@ -126,7 +126,7 @@ func TestAnswerOnPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := a.ReadRequest(t.Context(), by, why, q.ID)
-	who, err2 := a.Recipients(t.Context(), by, why, q.ID)
+	who, err2 := a.Recipients(t.Context(), by, why, q.ID, nil)
 	if !errors.Is(err, console.ErrNotRecorded) || !errors.Is(err2, console.ErrNotRecorded) || r.Text != "" || who != nil {
 		t.Errorf("shown without a record: %v, %v", err, err2)
 	}

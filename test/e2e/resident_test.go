@@ -57,6 +57,14 @@ func (v *inzage) read(resp *http.Response, err error) string {
 	return string(body)
 }
 
+// overview asks for an overview, waits until it is made, and gives its page.
+func (v *inzage) overview(form url.Values) string {
+	v.t.Helper()
+	v.send("/overzicht", form)
+	v.get("/overzicht/voortgang") // ends when the work does
+	return v.get("/overzicht")
+}
+
 // send posts a form and gives the page that comes of it.
 func (v *inzage) send(path string, form url.Values) string {
 	v.t.Helper()
@@ -143,7 +151,7 @@ func TestResident(t *testing.T) {
 	}
 
 	v := w.inzage(t, n)
-	page := v.send("/overzicht", url.Values{})
+	page := v.overview(url.Values{})
 	if !strings.Contains(page, "één keer") || !strings.Contains(page, hash) {
 		t.Errorf("the page of one question: %s", page)
 	}
@@ -156,10 +164,10 @@ func TestResident(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("there is no proof in time")
 		}
-		page = w.inzage(t, n).send("/overzicht", url.Values{})
+		page = w.inzage(t, n).overview(url.Values{})
 	}
 	v = w.inzage(t, n)
-	v.send("/overzicht", url.Values{})
+	v.overview(url.Values{})
 	w.checksProof(t, family[0].Reveal(), v.get("/overzicht/gegevens"), v.get("/overzicht/bewijs"))
 
 	page = v.send("/verzoek", url.Values{"soort": {"restriction"}, "tekst": {"canary-woorden van een inwoner"}, "opvraging": {"1"}})
@@ -206,7 +214,7 @@ func TestResident(t *testing.T) {
 	if over == nil {
 		t.Fatalf("not offered: %s", v.get("/"))
 	}
-	if page = v.send("/overzicht", url.Values{"over": {over[1]}}); !strings.Contains(page, "Wie vroeg gegevens op van Sanne?") || !strings.Contains(page, "3 keer") {
+	if page = v.overview(url.Values{"over": {over[1]}}); !strings.Contains(page, "Wie vroeg gegevens op van Sanne?") || !strings.Contains(page, "3 keer") {
 		t.Errorf("of another: %s", page)
 	}
 
