@@ -303,7 +303,7 @@ func (d *desk) looksRules(ctx context.Context, policy string) (r looksRules, err
 // judgedLooks are the looks of a window.
 type judgedLooks struct {
 	judged []looks.Judged
-	events map[string]eventID // by answer
+	events map[string]eventID // of these, by answer
 	unread int
 }
 
@@ -317,6 +317,13 @@ type eventID struct {
 func (d *desk) judgeLooks(ctx context.Context, rules looksRules, since, until time.Time, read func(entries int)) (out judgedLooks, err error) {
 	out.events = map[string]eventID{}
 	var all []looks.Look
+	words := map[string]string{} // a year has many looks and few different words: each is kept once
+	once := func(s string) string {
+		if _, known := words[s]; !known {
+			words[s] = s
+		}
+		return words[s]
+	}
 	cfg := audit.RequestsConfig{Store: counted(d.store, read), Vault: d.vault, Since: since.AddDate(0, 0, -looksHistory), Until: until}
 	for r, err := range audit.Requests(ctx, cfg) {
 		if err != nil {
@@ -327,8 +334,13 @@ func (d *desk) judgeLooks(ctx context.Context, rules looksRules, since, until ti
 			out.unread++
 			continue
 		}
+		l.Worker = looks.Worker{Agency: broker.OIN(once(string(l.Worker.Agency))), ID: broker.WorkerID(once(string(l.Worker.ID)))}
+		l.Role, l.Purpose, l.Case = broker.Role(once(string(l.Role))), broker.Purpose(once(string(l.Purpose))), broker.CaseID(once(string(l.Case)))
+		l.Relation = broker.CaseRelation(once(string(l.Relation)))
 		all = append(all, l)
-		out.events[l.Answer] = eventID{r.Writer, r.ID}
+		if !l.Time.Before(since) {
+			out.events[l.Answer] = eventID{r.Writer, r.ID}
+		}
 	}
 	teams, on := map[looks.Worker]string{}, map[broker.CaseID][]looks.Worker{}
 	for _, t := range d.register.Teams() {
