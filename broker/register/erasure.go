@@ -43,6 +43,9 @@ type BeginErasure struct {
 	// Residents are opaque keys of whom the register has requests or representations that go. Nothing new is taken about them
 	// until it has ended, and every view forgets them then.
 	Residents []broker.Touch `json:"residents,omitempty"`
+	// Staff are the data keys of suspended officers' ids and of ended teams that go. Nothing new is written under them until it has
+	// ended, and every view forgets them then.
+	Staff []string `json:"staff,omitempty"`
 }
 
 // ErasedParts is how many parts of an activity go.
@@ -75,7 +78,7 @@ func (c BeginErasure) check(e env) (Command, error) {
 	case slices.ContainsFunc(c.Parts, func(p ErasedParts) bool { return !activityName.MatchString(p.Activity) }):
 		err = errors.New("a name of an activity is not one")
 	default:
-		err = e.mayErase(c.Residents)
+		err = errors.Join(e.mayErase(c.Residents), e.mayEraseStaff(c.Staff))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("begin erasure: %w", err)
@@ -133,6 +136,7 @@ func (c EndErasure) apply(e env, _ broker.Position) error {
 	e.erasures = slices.Clone(e.erasures)
 	e.erasures[c.Erasure-1].Ended = e.when
 	e.forget(e.erasures[c.Erasure-1].Residents, e.touch)
+	e.forgetStaff(e.erasures[c.Erasure-1].Staff, e.touch)
 	return nil
 }
 
@@ -157,19 +161,26 @@ func (r *Register) OpenCasesOf(b broker.BSN) []broker.CaseID {
 // CaseKey names the data key of a case.
 func (r *Register) CaseKey(id broker.CaseID) string { return keyOfCase(r.cfg.Touch.ofCase(id)) }
 
-// Dossier is what the stream has of one case, or of what one resident asked and who represents them.
+// Dossier is what the stream has of one case, of what one resident asked and who represents them, or of who one officer is or who is
+// in one team.
 type Dossier struct {
 	Key    string
 	Parts  int
-	Closed time.Time // zero while it is open: a case, or a request, restriction or representation of a resident
+	Closed time.Time // zero while it is open: a case; a request, restriction or representation of a resident; an officer or team
 }
 
-// Dossiers reads which entries are about which case or resident, by the references of their parts alone (keys.Ring.OpenRef): it
+// Dossiers reads which entries are about which case, resident, officer or team, by the references of their parts alone (keys.Ring.OpenRef): it
 // opens none, and also knows those that were erased.
 func (r *Register) Dossiers(ctx context.Context, keyOf func(ref []byte) (string, error)) ([]Dossier, error) {
 	out, err := readDossiers(ctx, r.cfg.Store, keyOf)
-	ends := r.residentsEnd()
+	ends, staff := r.residentsEnd(), r.staffNow()
 	for i, d := range out {
+		if IsStaffKey(d.Key) {
+			if !staff[d.Key] {
+				out[i].Closed = time.Time{}
+			}
+			continue
+		}
 		if _, is := ResidentOf(d.Key); !is {
 			continue
 		}
@@ -193,6 +204,13 @@ func readDossiers(ctx context.Context, store Store, keyOf func(ref []byte) (stri
 			if err != nil {
 				return nil, fmt.Errorf("read register entry %s: %w", e.ID, err)
 			}
+			if s.Kind == (SuspendOfficer{}).kind() {
+				if c, err := decode[SuspendOfficer](s.Body); err == nil {
+					if n, known := at[keyOfOfficer(c.Officer)]; known {
+						out[n].Closed = s.Time
+					}
+				}
+			}
 			if s.Part == nil {
 				continue
 			}
@@ -201,14 +219,14 @@ func readDossiers(ctx context.Context, store Store, keyOf func(ref []byte) (stri
 				return nil, fmt.Errorf("read register entry %s: %w", e.ID, err)
 			}
 			_, resident := ResidentOf(key)
-			if resident || key == keyOfCase(touchOfCase(key)) {
+			if staff := IsStaffKey(key); staff || resident || key == keyOfCase(touchOfCase(key)) {
 				n, known := at[key]
 				if !known {
 					n = len(out)
 					at[key], out = n, append(out, Dossier{Key: key})
 				}
 				out[n].Parts++
-				if out[n].Closed = (time.Time{}); resident || s.Kind == (CloseCase{}).kind() {
+				if out[n].Closed = (time.Time{}); staff || resident || s.Kind == (CloseCase{}).kind() {
 					out[n].Closed = s.Time
 				}
 			}

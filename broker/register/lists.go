@@ -39,6 +39,9 @@ func (r *Register) Teams() []SetTeam {
 	defer r.mu.RUnlock()
 	out := make([]SetTeam, 0, len(r.state.teams.own))
 	for name, t := range r.state.teams.own {
+		if t == nil {
+			continue // erased
+		}
 		out = append(out, SetTeam{Team: name, Workers: t.workers})
 	}
 	slices.SortFunc(out, func(a, b SetTeam) int {

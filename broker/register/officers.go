@@ -125,7 +125,7 @@ func (NameOfficer) touches(env) []broker.Touch { return nil }
 
 func (c NameOfficer) key(TouchFunc) (keyID, part string) { return keyOfOfficer(c.Officer), "officer" }
 
-func keyOfOfficer(ref OfficerRef) string { return "officer:" + string(ref) }
+func keyOfOfficer(ref OfficerRef) string { return officerKeys + string(ref) }
 
 func (c NameOfficer) check(e env) (Command, error) {
 	err := checkName("officer", string(c.ID))

@@ -192,7 +192,9 @@ func (r *Register) copyView() (view, error) {
 		v.drafts = append(v.drafts, d)
 	}
 	for name, t := range s.teams.own {
-		v.teams[name] = t
+		if t != nil { // else it was erased
+			v.teams[name] = t
+		}
 	}
 	for _, q := range s.requests.own {
 		if q == nil {

@@ -30,8 +30,10 @@ func (SetTeam) kind() string { return "team.set" }
 
 // key is the team's own: all entries of a team can be read, or none.
 func (c SetTeam) key(touch TouchFunc) (keyID, part string) {
-	return "team:" + string(touch.ofTeam(c.Team)), "team"
+	return keyOfTeam(touch, c.Team), "team"
 }
+
+func keyOfTeam(touch TouchFunc, t Team) string { return teamKeys + string(touch.ofTeam(t)) }
 
 // touches are the team and those who come or go: nothing changes for who stays.
 func (c SetTeam) touches(e env) []broker.Touch {
@@ -61,6 +63,9 @@ func (c SetTeam) check(e env) (Command, error) {
 	}
 	if err == nil && len(c.Workers) > 500 {
 		err = errors.New("a team has at most 500 workers")
+	}
+	if err == nil {
+		err = e.notErasingTeam(c.Team)
 	}
 	for _, w := range c.Workers {
 		if err == nil {

@@ -179,7 +179,7 @@ func (d *desk) erase(ctx context.Context, q *eraseRequest, writer *audit.Writer,
 	record := d.recordErasure(writer, q)
 	if open == nil {
 		begin := register.BeginErasure{Erasure: len(d.register.Erasures()) + 1, Of: q.of, BeforeTerm: q.beforeTerm, Until: now,
-			Selection: d.selectionOf(q), Generations: survey.Generation, Residents: residentsOf(survey.Keys)}
+			Selection: d.selectionOf(q), Generations: survey.Generation, Residents: residentsOf(survey.Keys), Staff: staffOf(survey.Keys)}
 		if q.of == register.ErasureExpired {
 			for _, a := range survey.Activities {
 				if a.Due > 0 {
@@ -194,7 +194,8 @@ func (d *desk) erase(ctx context.Context, q *eraseRequest, writer *audit.Writer,
 	}
 	survey.Keys = slices.DeleteFunc(survey.Keys, func(key string) bool {
 		touch, is := register.ResidentOf(key)
-		return is && !slices.Contains(open.Residents, touch) // the register may take something about them
+		return (is && !slices.Contains(open.Residents, touch)) || // the register may take something about them
+			(register.IsStaffKey(key) && !slices.Contains(open.Staff, key)) // or about the team
 	})
 	cfg := retention.EraseConfig{Store: d.store, Ring: d.ring, Settle: q.settle, At: func(s retention.Step) error {
 		if !q.json {
@@ -228,6 +229,16 @@ func residentsOf(keys []string) (out []broker.Touch) {
 	for _, key := range keys {
 		if touch, is := register.ResidentOf(key); is && len(out) < register.MaxErasedResidents {
 			out = append(out, touch)
+		}
+	}
+	return out
+}
+
+// staffOf gives the keys of officers and teams that go. Of more than one erasure takes, the others stay for the next.
+func staffOf(keys []string) (out []string) {
+	for _, key := range keys {
+		if register.IsStaffKey(key) && len(out) < register.MaxErasedResidents {
+			out = append(out, key)
 		}
 	}
 	return out
@@ -354,6 +365,9 @@ func (d *desk) survey(ctx context.Context, q *eraseRequest, now time.Time) (rete
 		one := retention.Dossier{Key: f.Key, Activity: retention.Cases, Parts: f.Parts, Ended: f.Closed}
 		if _, is := register.ResidentOf(f.Key); is {
 			one.Activity = retention.Residents
+		}
+		if register.IsStaffKey(f.Key) {
+			one.Activity = retention.Staff
 		}
 		cfg.Dossiers = append(cfg.Dossiers, one)
 	}

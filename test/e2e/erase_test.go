@@ -70,10 +70,21 @@ func TestEraseCommand(t *testing.T) {
 	}
 
 	// What will be due: numbers, and nobody is asked who looks.
-	out, err := w.schakel("erase", "--expired", "--dry-run", "--json", "--now", "2040-01-01")
-	var s struct{ Survey struct{ Keys int } }
-	if err != nil || json.Unmarshal([]byte(out[strings.Index(out, "{"):]), &s) != nil || s.Survey.Keys < 3 {
-		t.Errorf("%v, %s", err, out)
+	due := func() int {
+		t.Helper()
+		out, err := w.schakel("erase", "--expired", "--dry-run", "--json", "--now", "2040-01-01")
+		var s struct{ Survey struct{ Keys int } }
+		if err != nil || json.Unmarshal([]byte(out[strings.Index(out, "{"):]), &s) != nil || s.Survey.Keys < 3 {
+			t.Errorf("%v, %s", err, out)
+		}
+		return s.Survey.Keys
+	}
+	before := due()
+	if out, err := w.schakel("register", "officer", "suspend", "jurist-1"); err != nil {
+		t.Fatal(out)
+	}
+	if after := due(); after != before+1 { // who the jurist is, from now on
+		t.Errorf("with an officer suspended %d keys will be due, %d before", after, before)
 	}
 	officer := []string{"--officer", "privacy-1", "--ground", "AVG 17, dossier canary-9", "--settle", "100ms"}
 	erase := func(args ...string) (string, error) {

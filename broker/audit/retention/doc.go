@@ -1,7 +1,8 @@
 // Package retention ends what was kept long enough: it surveys which parts of the log have outlived their term, and erases
 // them by their data keys.
 //
-// A part is under the data key of a data subject and a quarter, of staff and a month, of a case, or of what a resident asked.
+// A part is under the data key of a data subject and a quarter, of staff and a month, of a case, of what a resident asked, or of an
+// officer's id or a team's members.
 // When the longest term of what is under a key has ended, the key goes: it is deleted, whatever other keys were wrapped with it
 // get another wrapping, and the key-encryption key that wrapped it is destroyed. Only then is it erased, in every copy of the
 // journal at once. The events stay, so that every chain, proof and replay of their common part holds; an archive of old events

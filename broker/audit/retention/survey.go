@@ -14,7 +14,7 @@ import (
 // Dossier is what the register keeps under one key for an activity, and since when that serves no more; zero where it still does.
 type Dossier struct {
 	Key      string
-	Activity string // Cases or Residents
+	Activity string // Cases, Residents or Staff
 	Parts    int
 	Ended    time.Time
 }
@@ -23,7 +23,7 @@ type Dossier struct {
 type SurveyConfig struct {
 	Log      audit.KeptConfig
 	Keys     journal.Inventory
-	Dossiers []Dossier // the cases and residents of the register
+	Dossiers []Dossier // the cases, residents, officers and teams of the register
 	Terms    Terms
 	Now      time.Time
 	Progress func(events int) // now and then; may be nil

@@ -17,7 +17,7 @@ const File = "schakel/retention/data.json"
 
 // Activities that are no purpose of the policy.
 const (
-	Staff = "staff" // who asked, looked or changed something
+	Staff = "staff" // who asked, looked or changed something; of an officer from when they are suspended, of a team from when it ended
 	Cases = "cases" // what the register knows of a case; its term begins when the case is closed
 	// What residents asked, with the answers, and who represents them; its term begins with the last answer, or when nobody
 	// represents them any more.
