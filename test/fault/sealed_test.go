@@ -3,6 +3,7 @@ package fault
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,7 +21,8 @@ import (
 const fewSealed = 4
 
 // TestSealedUnderKills kills who seals and who cosigns at random moments: the gateway that leads, the one that would take over,
-// the witness, and all of them. Every entry comes under a cosigned checkpoint once, and each checkpoint extends all before.
+// the witness, and all of them. Every entry comes under a cosigned checkpoint once, and each checkpoint extends all before. A
+// Redis that is put back to before what was sealed is found by the checkpoint.
 func TestSealedUnderKills(t *testing.T) {
 	t.Parallel()
 	d := onRedis(t, redistest.Start(t))
@@ -31,7 +33,14 @@ func TestSealedUnderKills(t *testing.T) {
 	other := d.another(t, "gw2", nil)
 	chance := newChance(t)
 	kept := t.TempDir()
-	for round := range many(fewSealed) {
+	aof, backup := filepath.Join(d.redis.Dir, "appendonlydir"), filepath.Join(t.TempDir(), "backup")
+	rounds := many(fewSealed)
+	for round := range rounds {
+		if round == rounds-1 {
+			if err := os.CopyFS(backup, os.DirFS(aof)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		d.renew(t)
 		other.share(d)
 		c, c2 := d.ask(t, 2, 4*lead), other.ask(t, 2, 4*lead)
@@ -67,6 +76,26 @@ func TestSealedUnderKills(t *testing.T) {
 	}
 	other.end(t)
 	d.end(t)
+
+	d.redis.Kill(t)
+	if err := errors.Join(os.RemoveAll(aof), os.CopyFS(aof, os.DirFS(backup))); err != nil {
+		t.Fatal(err)
+	}
+	d.redis.Restart(t)
+	out, err := d.schakel("audit", "verify", "--json", "--redis", d.redisURL, "--witness", w.key, "--quorum", "1", "--checkpoints", filepath.Join(d.dir, "checkpoints"))
+	var r report
+	if json.Unmarshal([]byte(out), &r) != nil || err == nil || r.OK {
+		t.Fatalf("Redis put back: %v, %.3000s", err, out)
+	}
+	for _, writer := range []string{"gw1", "gw2"} {
+		named := false
+		for _, f := range r.Faults {
+			named = named || f.Code == "missing" && f.Stream == "audit:"+writer && strings.Contains(f.What, "a checkpoint vouches for entries up to")
+		}
+		if !named {
+			t.Errorf("Redis put back, and what %s recorded since is not missed: %v", writer, r.Faults)
+		}
+	}
 }
 
 // sealed waits until a checkpoint that the witness cosigned covers the whole log and extends every one that was kept; keeps it
