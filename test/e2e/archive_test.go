@@ -98,7 +98,7 @@ func (a *archived) ask(t *testing.T, n int, worker, role, purpose string, status
 // held waits until everything is under a checkpoint, and verifies it.
 func (a *archived) held(t *testing.T, more ...string) (v verified) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(500 * time.Millisecond) {
+	for end := time.Now().Add(soon); ; time.Sleep(500 * time.Millisecond) {
 		v = verified{}
 		code := a.json(t, &v, append([]string{"verify"}, more...)...)
 		if c := v.Checkpoint; code == 0 && v.OK && c != nil && c.Size == v.entries()+c.Indexes+c.Segments && v.Sealed == v.entries() {

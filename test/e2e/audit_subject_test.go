@@ -38,7 +38,7 @@ func (w *world) provesAll(t *testing.T, bsn string, look, hashes []string) {
 	if out, err := w.schakel("audit", "index", "build"); err != nil {
 		t.Fatal(out)
 	}
-	for end := time.Now().Add(15 * time.Second); ; time.Sleep(500 * time.Millisecond) {
+	for end := time.Now().Add(soon); ; time.Sleep(500 * time.Millisecond) {
 		out, err := w.schakel("audit", "index", "verify")
 		if err == nil && strings.HasPrefix(out, "2 indexes are what the log says, 2 of them sealed") {
 			break

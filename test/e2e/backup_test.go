@@ -146,7 +146,7 @@ func TestBackupDrill(t *testing.T) {
 // sealedTo waits until the Merkle log in a folder has a checkpoint of so many entries.
 func (w *world) sealedTo(t *testing.T, folder string, n int) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(soon); ; time.Sleep(50 * time.Millisecond) {
 		data, _ := os.ReadFile(filepath.Join(w.dir, folder, "checkpoint")) // there is none at first
 		if lines := strings.Split(string(data), "\n"); len(lines) > 1 {
 			if size, err := strconv.Atoi(lines[1]); err == nil && size >= n {
@@ -197,7 +197,7 @@ func (w *world) evidence(t *testing.T) map[string]string {
 // sealedAllBut waits until a checkpoint covers the whole log, and verifies it: no fault but of one code.
 func (w *world) sealedAllBut(t *testing.T, code string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(500 * time.Millisecond) {
+	for end := time.Now().Add(soon); ; time.Sleep(500 * time.Millisecond) {
 		out, _ := w.schakel("audit", "verify", "--json")
 		var r struct {
 			Faults     []struct{ Code string }

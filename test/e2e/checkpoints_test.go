@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/schakel/schakel/broker/journal/redisstream/redistest"
 )
 
 // TestCheckpoints: in the demo every event comes under a checkpoint. An event has an offline proof, which nothing but the log's
@@ -25,8 +27,8 @@ func TestCheckpoints(t *testing.T) {
 	w := &world{dir: dir}
 	ask := func() {
 		t.Helper()
-		if out, err := exec.Command("sh", "-c", d.commands[0]).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
+		if out, code := d.paste(t, 0); code != 0 {
+			t.Fatalf("exit %d: %s", code, out)
 		}
 	}
 	ask()
@@ -122,8 +124,8 @@ func TestWitness(t *testing.T) {
 		t.Fatal(err)
 	}
 	vkey := strings.TrimSpace(string(key))
-	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	listen := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	address := fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t))
+	listen := fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t))
 	w.adjust = func(c map[string]any) {
 		c["checkpoints"] = map[string]any{"folder": "checkpoints", "origin": "schakel.example/log", "listen": listen, "maxUnsealed": "1s",
 			"witnesses": []map[string]any{{"verifierKey": vkey, "url": "http://" + address}}}
@@ -177,7 +179,7 @@ func (w *world) until(t *testing.T, v map[string]string, status int) string {
 	t.Helper()
 	token := w.token(t, v["SERVER"], v["GEMEENTE"], v["WORKER"], "wijkteammedewerker")
 	body := fmt.Appendf(nil, `{"household":{"case":%q},"purpose":"ontruiming-voorkomen","fields":["huur.achterstand.bedrag"]}`, v["CASE"])
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(soon); ; time.Sleep(100 * time.Millisecond) {
 		resp := w.post(t, v["SERVER"], token, body, nil)
 		text := make([]byte, 4096)
 		n, _ := resp.Body.Read(text)
@@ -194,7 +196,7 @@ func (w *world) until(t *testing.T, v map[string]string, status int) string {
 // sealedAll waits until a checkpoint covers the whole log, and verifies it.
 func (w *world) sealedAll(t *testing.T, more ...string) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(500 * time.Millisecond) {
+	for end := time.Now().Add(soon); ; time.Sleep(500 * time.Millisecond) {
 		out, err := w.schakel(append([]string{"audit", "verify", "--json"}, more...)...)
 		var r struct {
 			OK         bool

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -66,6 +67,7 @@ func stories(t *testing.T, start func(testing.TB, *world)) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"ask":     ask,
 			"asked":   asked,
 			"flip":    flip,
 			"journal": journalState,
@@ -76,6 +78,20 @@ func stories(t *testing.T, start func(testing.TB, *world)) {
 }
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value("world").(*world) }
+
+// ask FLAGS: `schakel ask`, again where it could not be recorded in time. With !: it exits with a code that is not 0.
+func ask(ts *testscript.TestScript, neg bool, args []string) {
+	for end := time.Now().Add(soon); ; time.Sleep(100 * time.Millisecond) {
+		err := ts.Exec("schakel", append([]string{"ask"}, args...)...)
+		if err != nil && unrecorded(ts.ReadFile("stderr")) && time.Now().Before(end) {
+			continue
+		}
+		if (err != nil) != neg {
+			ts.Fatalf("ask: %v", err)
+		}
+		return
+	}
+}
 
 // asked KIND KEY: an agency of this kind was asked, each time by this key. With !: it was never asked.
 func asked(ts *testscript.TestScript, neg bool, args []string) {

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/schakel/schakel/broker/journal/redisstream/redistest"
 )
 
 // far is a way to a server over which every answer takes a while: its reader is that much behind, as one in another
@@ -76,7 +78,7 @@ func late(to io.Writer, from io.Reader, delay time.Duration) {
 // killed when the test ends.
 func (w *world) another(t testing.TB, writer, redis string) string {
 	t.Helper()
-	port := strconv.Itoa(freePort(t))
+	port := strconv.Itoa(redistest.FreePort(t))
 	dir := t.TempDir()
 	w.write(t, writer+".yaml", w.variant(t, func(c map[string]any) {
 		c["writer"], c["data"], c["listen"] = writer, dir, "127.0.0.1:"+port

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/schakel/schakel/broker/journal/redisstream/redistest"
 )
 
 // TestTwoGateways: one Redis, two gateways, each begun by init. A consent withdrawn through one is honoured by the other
@@ -26,7 +28,7 @@ func TestTwoGateways(t *testing.T) {
 	if err := os.MkdirAll(dir2, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := redistest.FreePort(t)
 	second := func(writer string) func(map[string]any) {
 		return func(config map[string]any) {
 			config["writer"], config["data"] = writer, dir2
@@ -95,7 +97,7 @@ func TestTwoGateways(t *testing.T) {
 	})
 
 	// A second gateway that takes gw1 for its name pushes gw1 out: it must not go on.
-	port3 := freePort(t)
+	port3 := redistest.FreePort(t)
 	w.write(t, "gw1-again.yaml", w.variant(t, func(c map[string]any) {
 		c["data"], c["listen"] = t.TempDir(), fmt.Sprintf("127.0.0.1:%d", port3)
 	}))
@@ -110,7 +112,7 @@ func TestTwoGateways(t *testing.T) {
 	}
 	first := w.process
 	w.process = nil
-	time.AfterFunc(20*time.Second, func() { _ = first.Process.Kill() })
+	time.AfterFunc(soon, func() { _ = first.Process.Kill() })
 	_ = first.Wait()
 	if code := first.ProcessState.ExitCode(); code != 1 {
 		t.Errorf("the gateway whose stream was claimed ended with %d", code)
@@ -131,14 +133,13 @@ func TestTwoGateways(t *testing.T) {
 
 func waitReady(t testing.TB, server string) {
 	t.Helper()
-	for range 1000 {
+	for end := time.Now().Add(soon); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if resp, err := http.Get(server + "/readyz"); err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return
 			}
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatal("not ready in time")
 }

@@ -85,7 +85,7 @@ type given struct {
 func (h *histories) round(t *testing.T, gateways []string, seed uint64) {
 	t.Helper()
 	h.ops, h.given = nil, nil
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	before := h.counted()
 	time.AfterFunc(2500*time.Millisecond, func() { // and on a busy machine until there is something to judge
@@ -295,7 +295,7 @@ func (h *histories) everythingIsGiven(t *testing.T, gateways []string) {
 	}
 	for _, g := range gateways {
 		for i := range h.cases {
-			deadline := time.Now().Add(10 * time.Second)
+			deadline := time.Now().Add(soon)
 			for {
 				h.given = nil
 				if err := h.once(t, g, i); err != nil {

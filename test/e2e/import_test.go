@@ -185,7 +185,7 @@ func TestImport(t *testing.T) {
 	for n := range 4 {
 		wait.Go(func() { i.ask(ctx, n*7) })
 	}
-	for n := range 200 {
+	for n, end := 0, time.Now().Add(soon); time.Now().Before(end); n++ {
 		team := register.SetTeam{Team: register.Team{Agency: i.agency, Team: "proef"}, Workers: []broker.WorkerID{broker.WorkerID(fmt.Sprint("w-", n)), "wijkteam-1", "wijkteam-2", "wijkteam-3"}}
 		if _, err := i.clerk.do(t.Context(), team); err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/journal/redisstream/redistest"
 	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/policies"
@@ -136,7 +137,7 @@ func (w *world) decidesBySmall(t *testing.T) *officers {
 // serves waits until a gateway answers by a revision.
 func (w *world) serves(t *testing.T, v map[string]string, server string, revision broker.Revision) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(soon); ; time.Sleep(50 * time.Millisecond) {
 		r, out := w.askOne(t, v, server)
 		if r == revision {
 			return
@@ -203,7 +204,7 @@ func (w *world) alterBundle(t *testing.T, r broker.Revision) {
 func (w *world) started(t *testing.T, writer string) (url string, log *syncBuffer) {
 	t.Helper()
 	log = &syncBuffer{}
-	listen, dir := fmt.Sprintf("127.0.0.1:%d", freePort(t)), t.TempDir()
+	listen, dir := fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t)), t.TempDir()
 	w.write(t, writer+".yaml", w.variant(t, func(c map[string]any) { c["writer"], c["data"], c["listen"] = writer, dir, listen }))
 	config := filepath.Join(w.dir, writer+".yaml")
 	if out, err := exec.Command(binary, "init", "--config", config).CombinedOutput(); err != nil {
@@ -221,7 +222,7 @@ func (w *world) started(t *testing.T, writer string) (url string, log *syncBuffe
 
 func statusOf(t *testing.T, url string) int {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(soon); ; time.Sleep(20 * time.Millisecond) {
 		resp, err := http.Get(url)
 		if err == nil {
 			_ = resp.Body.Close()

@@ -160,7 +160,7 @@ func TestResident(t *testing.T) {
 			t.Error("the page holds a BSN")
 		}
 	}
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(page, "/overzicht/bewijs"); time.Sleep(300 * time.Millisecond) {
+	for end := time.Now().Add(soon); !strings.Contains(page, "/overzicht/bewijs"); time.Sleep(300 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("there is no proof in time")
 		}

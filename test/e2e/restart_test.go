@@ -21,7 +21,7 @@ func TestRedisKilled(t *testing.T) {
 	var receipts []string
 	ask := func(name string) error {
 		file := filepath.Join(w.dir, name)
-		out, err := w.schakel("ask", "--agency", v["GEMEENTE"], "--worker", v["WORKER"], "--role", "wijkteammedewerker",
+		out, err := w.once("ask", "--agency", v["GEMEENTE"], "--worker", v["WORKER"], "--role", "wijkteammedewerker",
 			"--purpose", "ontruiming-voorkomen", "--household", "case:"+v["CASE"], "--fields", "huur.achterstand.bedrag", "--save", file)
 		if err == nil {
 			receipts = append(receipts, "--receipt", file)
@@ -38,10 +38,10 @@ func TestRedisKilled(t *testing.T) {
 		t.Fatal("an answer without a journal")
 	}
 	w.redis.Restart(t)
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(soon)
 	for ask("after.json") != nil {
 		if time.Now().After(deadline) {
-			t.Fatal("no recovery in 30 s")
+			t.Fatal("no recovery")
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
@@ -58,8 +58,20 @@ func TestRedisKilled(t *testing.T) {
 	}
 }
 
+// unrecorded tells that an answer could not be recorded in time, on a busy machine: nothing was given, and one asks again.
+func unrecorded(said string) bool { return strings.Contains(said, "journal-unavailable") }
+
 // schakel runs the binary against the world's folder.
-func (w *world) schakel(args ...string) (string, error) {
+func (w *world) schakel(args ...string) (out string, err error) {
+	for end := time.Now().Add(soon); ; time.Sleep(100 * time.Millisecond) {
+		if out, err = w.once(args...); err == nil || args[0] != "ask" || !unrecorded(out) || time.Now().After(end) {
+			return out, err
+		}
+	}
+}
+
+// once is schakel for a server that may not be able to record.
+func (w *world) once(args ...string) (string, error) {
 	c := exec.Command(binary, args...)
 	c.Env = append(c.Environ(), "SCHAKEL_DATA="+w.dir)
 	out, err := c.CombinedOutput()

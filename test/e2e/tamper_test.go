@@ -22,7 +22,7 @@ func TestTampered(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	d := startDemo(t, dir, "")
 	for _, i := range []int{0, 1, 2, 0} { // granted (kept), partly withheld, refused, granted (kept again)
-		_, _ = exec.Command("sh", "-c", d.commands[i]).CombinedOutput()
+		d.paste(t, i)
 	}
 	d.interrupt(t)
 	whole := readFile(t, filepath.Join(dir, "journal.db"))

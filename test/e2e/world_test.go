@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -26,6 +25,9 @@ import (
 	"github.com/schakel/schakel/test/agencies"
 )
 
+// soon is how long a test waits for what must come, on a machine however busy.
+const soon = 2 * time.Minute
+
 // world is one server with its journal and agencies.
 type world struct {
 	tb      testing.TB
@@ -40,6 +42,7 @@ type world struct {
 	adjust func(config map[string]any) // changes what `schakel serve` is configured with; may be nil
 	hold   agencies.Config             // how the agencies on Redis are: Patience and Mark
 
+	environ    []string     // of the server, besides the test's own
 	passphrase string       // of the ring; "" is one that all have
 	client     *http.Client // that trusts the server
 }
@@ -69,7 +72,7 @@ func startRedis(t testing.TB, w *world) {
 	if err := os.MkdirAll(w.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
+	port := redistest.FreePort(t)
 	url := "http://127.0.0.1:" + strconv.Itoa(port)
 	config := map[string]any{
 		"shard": w.people.Municipality(), "writer": "gw1", "listen": "127.0.0.1:" + strconv.Itoa(port), "audience": url, "data": ".",
@@ -132,10 +135,11 @@ func (w *world) run(t testing.TB, args ...string) {
 	out := &w.output
 	w.process = exec.Command(binary, args...)
 	w.process.Stdout, w.process.Stderr = out, out
+	w.process.Env = append(w.process.Environ(), w.environ...)
 	if err := w.process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(soon)
 	for time.Now().Before(deadline) {
 		if info, err := w.info(); err == nil && info.Server != "" {
 			if resp, err := w.http().Get(info.Server + "/readyz"); err == nil {
@@ -169,7 +173,7 @@ func (w *world) stop(t testing.TB) {
 			if err != nil {
 				t.Errorf("the server did not end well: %v", err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(soon):
 			_ = w.process.Process.Kill()
 			t.Error("the server did not end")
 		}
@@ -329,13 +333,3 @@ func (b *syncBuffer) Bytes() []byte {
 }
 
 func (b *syncBuffer) String() string { return string(b.Bytes()) }
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}

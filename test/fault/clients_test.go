@@ -26,6 +26,7 @@ type clients struct {
 	wait   sync.WaitGroup
 	every  time.Duration // between the starts of two questions of one client, where it is not 0
 
+	begun                             []atomic.Int64 // questions, by client
 	sent, refused503, unanswered, cut atomic.Int64
 
 	mu       sync.Mutex
@@ -43,19 +44,19 @@ func (d *deployment) ask(t *testing.T, n int, pause time.Duration) *clients {
 // askEach is ask, where each client leaves out all but each step-th question.
 func (d *deployment) askEach(t *testing.T, n, step int, pause time.Duration) *clients {
 	t.Helper()
-	return d.begun(t, n, step, pause, 0)
+	return d.asking(t, n, step, pause, 0)
 }
 
 // askEvery starts n clients, each of which begins a question so often, if it gets its answers in time.
 func (d *deployment) askEvery(t *testing.T, n int, every time.Duration) *clients {
 	t.Helper()
-	return d.begun(t, n, n, 0, every)
+	return d.asking(t, n, n, 0, every)
 }
 
-func (d *deployment) begun(t *testing.T, n, step int, pause, every time.Duration) *clients {
+func (d *deployment) asking(t *testing.T, n, step int, pause, every time.Duration) *clients {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	c := &clients{d: d, dir: t.TempDir(), cancel: cancel, every: every, receipts: map[broker.Hash]int{}}
+	c := &clients{d: d, dir: t.TempDir(), cancel: cancel, every: every, begun: make([]atomic.Int64, n), receipts: map[broker.Hash]int{}}
 	for i := range n {
 		c.wait.Go(func() { c.run(ctx, i, step, pause) })
 	}
@@ -69,6 +70,7 @@ func (c *clients) run(ctx context.Context, first, step int, pause time.Duration)
 		began := time.Now()
 		worker, question := c.d.question(n)
 		c.sent.Add(1)
+		c.begun[first].Add(1)
 		// Not with ctx: what was asked is waited for, so that no receipt goes unseen.
 		h, err := c.d.post(context.WithoutCancel(ctx), client, c.d.token(worker), question)
 		if err != nil {
@@ -135,6 +137,15 @@ func receiptOf(signature string) (broker.Hash, error) {
 	return h.Receipt.Hash, err
 }
 
+// turns waits until what each client asks now is answered, and n questions of each after that.
+func (c *clients) turns(t *testing.T, n int64) {
+	t.Helper()
+	for i := range c.begun {
+		last := c.begun[i].Load() + n
+		until(t, "the clients go on", func() bool { return c.begun[i].Load() > last })
+	}
+}
+
 // slow is how long the slowest 503 took.
 func (c *clients) slow() time.Duration {
 	c.mu.Lock()
@@ -153,7 +164,7 @@ func (c *clients) more(t *testing.T, n int) time.Duration {
 	t.Helper()
 	began, before := time.Now(), c.count()
 	for c.count() < before+n {
-		if time.Since(began) > 30*time.Second || !c.d.alive() {
+		if time.Since(began) > soon || !c.d.alive() {
 			t.Fatalf("no recovery: %d receipts, %d × 503 since %v; ready %v; the gateway runs %v\n%s",
 				c.count()-before, c.refused503.Load(), time.Since(began), c.d.ready(), c.d.alive(), tail(c.d.output.String()))
 		}

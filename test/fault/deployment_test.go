@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,6 +21,8 @@ import (
 	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/redisstream/redistest"
 	"github.com/schakel/schakel/broker/journal/socket"
+	"github.com/schakel/schakel/broker/seal"
+	"github.com/schakel/schakel/keys"
 	"github.com/schakel/schakel/test/agencies"
 )
 
@@ -61,7 +61,7 @@ type info struct {
 // onBolt starts `schakel demo`.
 func onBolt(t *testing.T) *deployment {
 	t.Helper()
-	port := freePort(t)
+	port := redistest.FreePort(t)
 	d := &deployment{dir: filepath.Join(t.TempDir(), "data"), writer: "demo"}
 	d.args = []string{"demo", "--listen", "127.0.0.1:" + strconv.Itoa(port), "--data", d.dir}
 	return d.begin(t)
@@ -92,7 +92,7 @@ func onStore(t *testing.T, h *host, redis map[string]any, flush func()) *deploym
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	listen := h.at() + ":" + strconv.Itoa(freePort(t))
+	listen := h.at() + ":" + strconv.Itoa(redistest.FreePort(t))
 	var sources []map[string]any
 	for _, a := range town.Agencies() {
 		if a.Protocol == "" {
@@ -157,7 +157,7 @@ func (d *deployment) beside(t *testing.T, writer string, h *host) *deployment {
 	n := &deployment{dir: t.TempDir(), home: d.dir, writer: writer, redis: d.redis, redisURL: d.redisURL, shard: d.shard, host: h, info: d.info,
 		agencies: d.agencies}
 	n.share(d)
-	listen := h.at() + ":" + strconv.Itoa(freePort(t))
+	listen := h.at() + ":" + strconv.Itoa(redistest.FreePort(t))
 	n.info.Server = "http://" + listen
 	config["writer"], config["data"], config["listen"] = writer, n.dir, listen
 	if data, err = yaml.Marshal(config); err != nil {
@@ -204,9 +204,8 @@ func (d *deployment) begin(t *testing.T) *deployment {
 func (d *deployment) cleanup(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
-		if d.process != nil && d.alive() {
-			_ = d.process.Process.Kill()
-			<-d.gone
+		if d.process != nil {
+			d.stopped()
 		}
 		if t.Failed() {
 			t.Logf("%s wrote:\n%s", d.writer, tail(d.output.String()))
@@ -222,11 +221,18 @@ func (d *deployment) renew(t *testing.T) {
 	}
 	tokens := map[string]string{}
 	for _, w := range d.info.Workers {
-		out, err := d.schakel("token", "--agency", w.Agency, "--worker", w.ID, "--role", w.Role)
-		if err != nil {
-			t.Fatalf("token: %s", out)
+		var signer keys.Signer
+		jwk, err := os.ReadFile(filepath.Join(d.dir, "agencies", w.Agency+".jwk"))
+		if err == nil {
+			signer, err = keys.ParseSigner(jwk)
 		}
-		tokens[w.ID] = strings.TrimSpace(out)
+		if err == nil {
+			tokens[w.ID], err = seal.SignToken(signer, seal.TokenClaims{Agency: broker.OIN(w.Agency), Worker: broker.WorkerID(w.ID),
+				Role: broker.Role(w.Role), Audience: d.info.Server, IssuedAt: time.Now()})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	d.renewed = time.Now()
 	d.tokens.Store(&tokens)
@@ -323,14 +329,4 @@ func (d *deployment) question(n int) (worker string, question map[string]any) {
 		{"huur.achterstand.bedrag"}, {"huur.achterstand.bedrag", "ggz.behandelaar.contact"}, {"persoon.naam.voornamen"},
 	}[n%3]
 	return worker, map[string]any{"household": map[string]string{"case": c.ID}, "purpose": "ontruiming-voorkomen", "fields": fields}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
 }

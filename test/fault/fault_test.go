@@ -27,6 +27,10 @@ var (
 	binary string
 )
 
+// soon is how long a test waits for what must come. A busy machine takes long, and nothing here is about how long: limits of time
+// have tests of their own, with a clock of their own (package audit).
+const soon = 2 * time.Minute
+
 func TestMain(m *testing.M) {
 	// Most of these tests wait most of the time. A flag on the command line comes after this, and counts.
 	if err := flag.Set("test.parallel", fmt.Sprint(2*runtime.GOMAXPROCS(0))); err != nil {

@@ -14,20 +14,19 @@ import (
 	"github.com/schakel/schakel/broker/journal/redisstream/redistest"
 )
 
-// refused waits until clients get 503 and nothing else.
+// refused waits until clients get 503 and nothing else, many times in a row.
 func (c *clients) refused(t *testing.T) {
 	t.Helper()
-	began := time.Now()
-	for quiet := 0; quiet < 10; {
-		if time.Since(began) > 20*time.Second || !c.d.alive() {
-			t.Fatalf("no end of the answers: %v; the gateway runs %v", c, c.d.alive())
+	last, before := c.count(), c.refused503.Load()
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		refused, receipts := c.refused503.Load(), c.count()
+		if receipts != last {
+			last, before = receipts, refused
+		} else if refused >= before+50 {
+			break
 		}
-		receipts, refused := c.count(), c.refused503.Load()
-		time.Sleep(30 * time.Millisecond)
-		if c.count() == receipts && c.refused503.Load() > refused {
-			quiet++
-		} else {
-			quiet = 0
+		if time.Since(began) > soon || !c.d.alive() {
+			t.Fatalf("no end of the answers: %v; the gateway runs %v", c, c.d.alive())
 		}
 	}
 	if c.d.ready() {

@@ -133,8 +133,8 @@ func TestRedisRestartsUnseen(t *testing.T) {
 	c := d.ask(t, 2, 100*time.Millisecond)
 	back := c.more(t, 1)
 	c.stop(t)
-	if back > 5*time.Second {
-		t.Errorf("the first answer came after %v; ready %v", back, d.ready())
+	if n := c.refused503.Load(); n > 100 { // of two clients that wait 100 ms: five seconds, and it looks at Redis every ten
+		t.Errorf("the first answer came after %d refusals, %v; ready %v", n, back, d.ready())
 	}
 	log.next(t).crashes(t, 0)
 	d.clean(t, c.dir)

@@ -67,9 +67,10 @@ func TestPartitionWithReplicas(t *testing.T) {
 	right.more(t, 10)
 	consents, command := s.gw2.recorded(t), s.gw1.record(t)
 	s.part(t)
+	wrong.turns(t, 0) // what was confirmed before
 	alone := wrong.count()
 	right.more(t, 50)
-	time.Sleep(500 * time.Millisecond)
+	wrong.turns(t, 5)
 	if n := wrong.count(); n != alone {
 		t.Errorf("%d answers of a gateway that only the old master hears", n-alone)
 	}
@@ -124,9 +125,9 @@ func TestPartitionWithoutReplicas(t *testing.T) {
 			t.Errorf("a consent on %s: %v, %s", d.writer, err, out)
 		}
 	}
-	consent(s.gw1)                      // will be lost
-	consent(s.gw2)                      // in its place
-	time.Sleep(1200 * time.Millisecond) // a head over what is lost
+	consent(s.gw1) // will be lost
+	consent(s.gw2) // in its place
+	s.gw1.signed(t)
 	if n := lost.count() - began; n < 20 {
 		t.Fatalf("only %d answers that will be lost", n)
 	}
@@ -135,9 +136,7 @@ func TestPartitionWithoutReplicas(t *testing.T) {
 	lost.stop(t)
 	right.more(t, 20)
 	right.stop(t)
-	if s.gw1.alive() {
-		s.gw1.kill(t)
-	}
+	s.gw1.stopped()
 	if said := s.gw1.output.String(); !strings.Contains(said, "lost e") && !strings.Contains(said, "another past") {
 		t.Errorf("no word of lost events or entries:\n%s", tail(said))
 	}

@@ -56,18 +56,24 @@ func (d *deployment) end(t *testing.T) {
 		if code := d.process.ProcessState.ExitCode(); code != 0 {
 			t.Errorf("SIGTERM: exit %d\n%s", code, tail(d.output.String()))
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(soon):
 		t.Error("the gateway does not end")
 	}
 }
 
+// stopped kills the gateway if it has not ended by itself.
+func (d *deployment) stopped() {
+	_ = d.process.Process.Kill()
+	<-d.gone
+}
+
 // waitEnd waits until the gateway ends by itself, and gives its exit code.
-func (d *deployment) waitEnd(t *testing.T, limit time.Duration) int {
+func (d *deployment) waitEnd(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-d.gone:
 		return d.process.ProcessState.ExitCode()
-	case <-time.After(limit):
+	case <-time.After(soon):
 		t.Fatalf("the gateway goes on")
 		return 0
 	}
@@ -103,7 +109,7 @@ func (d *deployment) waitReady(t *testing.T) time.Duration {
 	t.Helper()
 	began := time.Now()
 	for !d.ready() {
-		if time.Since(began) > 60*time.Second || !d.alive() {
+		if time.Since(began) > soon || !d.alive() {
 			t.Fatalf("not ready:\n%s", tail(d.output.String()))
 		}
 		time.Sleep(10 * time.Millisecond)

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/schakel/schakel/broker/journal/redisstream/redistest"
 )
@@ -29,7 +28,7 @@ func TestGatewayReplacedWhileItSleeps(t *testing.T) {
 	if err := d.process.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	code := d.waitEnd(t, 20*time.Second)
+	code := d.waitEnd(t)
 	second.more(t, 20)
 	first.stop(t)
 	second.stop(t)

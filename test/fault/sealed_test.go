@@ -110,7 +110,7 @@ func (d *deployment) sealed(t *testing.T, witness, kept string) uint64 {
 	for _, f := range files {
 		args = append(args, "--since-checkpoint", f)
 	}
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(time.Second) {
+	for end := time.Now().Add(soon); ; time.Sleep(time.Second) {
 		out, err := d.schakel(args...)
 		var r struct {
 			OK         bool
@@ -186,7 +186,7 @@ func newWitness(t *testing.T, d *deployment) *neighbour {
 	if err != nil {
 		t.Fatalf("%v, %s", err, own)
 	}
-	w := &neighbour{key: strings.TrimSpace(key), address: "127.0.0.1:" + strconv.Itoa(freePort(t))}
+	w := &neighbour{key: strings.TrimSpace(key), address: "127.0.0.1:" + strconv.Itoa(redistest.FreePort(t))}
 	w.args = []string{"witness", "--listen", w.address, "--key", secret, "--folder", filepath.Join(dir, "state"), "--log", log}
 	w.start(t)
 	t.Cleanup(w.kill)

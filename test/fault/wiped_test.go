@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/broker/journal/redisstream/redistest"
 )
 
@@ -20,12 +21,30 @@ func (d *deployment) refusesToStart(t *testing.T, why string) {
 	}
 }
 
+// signed waits until the gateway has signed a head over all that is in its stream now. It signs one each second.
+func (d *deployment) signed(t *testing.T) {
+	t.Helper()
+	head, err := d.store(t).Head(t.Context(), journal.Audit(d.writer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a head is signed", func() bool {
+		heads, err := audit.ReadHeads(filepath.Join(d.dir, "heads"), d.writer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(heads) > 0 && !(journal.ID{Epoch: heads[len(heads)-1].Epoch, Seq: heads[len(heads)-1].Seq}).Less(head.ID)
+	})
+}
+
 // silent checks that for a while nothing is answered but 503, whether the gateway ends or goes on.
 func (d *deployment) silent(t *testing.T, c *clients) {
 	t.Helper()
-	time.Sleep(100 * time.Millisecond) // answers whose event was durable before
+	c.turns(t, 0) // answers whose event was durable before
 	n := c.count()
-	time.Sleep(time.Second)
+	for began := time.Now(); time.Since(began) < time.Second; { // in which it could come to itself
+		c.turns(t, 5)
+	}
 	if more := c.count() - n; more > 0 {
 		t.Errorf("%d answers on a journal that lost its past", more)
 	}
@@ -45,7 +64,7 @@ func TestRedisWiped(t *testing.T) {
 			d := onRedis(t, redis)
 			c := d.ask(t, 4, lead)
 			c.more(t, 100)
-			time.Sleep(1100 * time.Millisecond) // a head is signed each second
+			d.signed(t)
 			if how == "FLUSHALL" {
 				redis.Do(t, "FLUSHALL")
 			} else {
@@ -56,7 +75,7 @@ func TestRedisWiped(t *testing.T) {
 				redis.Restart(t)
 			}
 			d.silent(t, c)
-			code := d.waitEnd(t, 20*time.Second)
+			code := d.waitEnd(t)
 			c.stop(t)
 			t.Logf("%v; exit %d", c, code)
 			if code != 1 || !strings.Contains(d.output.String(), "lost e") {
@@ -122,7 +141,7 @@ func TestRedisPutBack(t *testing.T) {
 			kept.more(t, 50)
 			kept.stop(t)
 			if !c.heads {
-				time.Sleep(1200 * time.Millisecond) // a head over what is kept, so that none is due
+				d.signed(t) // over what is kept, so that none is due
 			}
 			aof, backup := filepath.Join(redis.Dir, "appendonlydir"), filepath.Join(t.TempDir(), "backup")
 			if err := os.CopyFS(backup, os.DirFS(aof)); err != nil {
@@ -136,7 +155,7 @@ func TestRedisPutBack(t *testing.T) {
 			lost := d.ask(t, 4, lead)
 			lost.more(t, 50)
 			if c.heads {
-				time.Sleep(1200 * time.Millisecond)
+				d.signed(t)
 			}
 			if !c.running {
 				d.kill(t)
@@ -156,9 +175,7 @@ func TestRedisPutBack(t *testing.T) {
 				if !strings.Contains(d.output.String(), "lost e") {
 					t.Errorf("no word of lost events:\n%s", tail(d.output.String()))
 				}
-				if d.alive() {
-					d.kill(t)
-				}
+				d.stopped()
 			}
 			log := &reader{d: d}
 			d.start(t)

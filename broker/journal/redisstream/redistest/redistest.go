@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -85,22 +86,21 @@ func (s *Server) begin(t testing.TB) *Server {
 		s.place.Command = exec.Command
 	}
 	if s.place.Dial == nil {
-		s.place.Dial = func(address string) (net.Conn, error) { return net.DialTimeout("tcp", address, time.Second) }
+		s.place.Dial = func(address string) (net.Conn, error) { return net.DialTimeout("tcp", address, 10*time.Second) }
 	}
-	t.Cleanup(func() {
-		if s.cmd != nil {
-			s.Kill(t)
-		}
-	})
 	var err error
-	for range 10 { // another process may take the port between choosing and using it
-		var port int
-		if port, err = freePort(); err != nil {
-			continue
-		}
-		s.Addr = net.JoinHostPort(s.place.IP, strconv.Itoa(port))
+	for range 10 { // the port of its bus may be another's
+		s.Addr = net.JoinHostPort(s.place.IP, strconv.Itoa(FreePort(t)))
+		t.Cleanup(func() {
+			if s.cmd != nil {
+				s.Kill(t)
+			}
+		})
 		if err = s.run(); err == nil {
 			return s
+		}
+		if s.cmd != nil {
+			s.Kill(t)
 		}
 		_ = os.Remove(filepath.Join(s.Dir, "sentinel.conf")) // it has the port
 	}
@@ -108,17 +108,30 @@ func (s *Server) begin(t testing.TB) *Server {
 	return nil
 }
 
-// freePort gives a port that is free now, and low enough for the bus of a cluster node (port + 10000).
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// FreePort gives a port that nobody has, and that no other test on this machine gets until this one ends: the port waits for
+// whoever is started, or started again, on it. It is below those that the system gives to whoever names none, and so is the bus of
+// a cluster node (port + 10000).
+func FreePort(t testing.TB) int {
+	t.Helper()
+	for range 1000 {
+		port := 12_000 + rand.IntN(9_000)
+		mine, err := net.Listen("unix", "@schakel-test-port-"+strconv.Itoa(port))
+		if err != nil {
+			continue // another test's
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			err = l.Close()
+		}
+		if err != nil {
+			_ = mine.Close()
+			continue
+		}
+		t.Cleanup(func() { _ = mine.Close() })
+		return port
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil || port > 55000 {
-		return 0, fmt.Errorf("no usable port: got %d, %w", port, err)
-	}
-	return port, nil
+	t.Fatal("no port is free")
+	return 0
 }
 
 func (s *Server) run() error {
@@ -146,7 +159,7 @@ func (s *Server) run() error {
 		_ = cmd.Wait() // how it ended shows in what the test sees
 		close(gone)
 	}(s.gone)
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		select {
 		case <-s.gone:
 			s.cmd = nil
@@ -158,7 +171,7 @@ func (s *Server) run() error {
 			return nil
 		}
 	}
-	return errors.New("redis-server does not answer within 10 s")
+	return errors.New("redis-server does not answer within a minute")
 }
 
 // answers tells whether the server is up and has loaded its files.
@@ -184,7 +197,7 @@ func (s *Server) Try(words string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(5 * time.Second)) // a failure shows in the read
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second)) // a failure shows in the read
 	if _, err := io.WriteString(c, words+"\r\n"); err != nil {
 		return "", err
 	}
