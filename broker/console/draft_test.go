@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker/console"
+	"github.com/schakel/schakel/broker/workbench"
 )
 
 const wmo = "schakel/law/wmo.rego"
@@ -202,7 +203,7 @@ func TestCheckWhileTyping(t *testing.T) {
 
 // TestProgress: a check tells how far it is, and stops when it is told to.
 func TestProgress(t *testing.T) {
-	s := start(t, nil)
+	s := start(t, func(c *console.Config) { c.Explorer = workbench.NewExplorer() }) // which has all of it to do
 	v := s.as("p1")
 	at := v.draft("toetsen")
 	if resp, _ := v.get(at + "/voortgang"); resp.StatusCode != http.StatusNotFound {

@@ -179,13 +179,16 @@ type site struct {
 	asked *answering
 }
 
+// explorer serves all tests: what one of them explored the next one has.
+var explorer = workbench.NewExplorer()
+
 func start(t *testing.T, change func(*console.Config)) *site {
 	t.Helper()
 	s := httptest.NewUnstartedServer(nil)
 	d := &desk{files: policies.Files()}
 	a := &auditing{desk: d}
 	q := &answering{}
-	cfg := console.Config{Desk: d, Auditing: a, Answering: q, Dir: t.TempDir(), PublicURL: "http://" + s.Listener.Addr().String(), Personas: personas()}
+	cfg := console.Config{Desk: d, Auditing: a, Answering: q, Dir: t.TempDir(), PublicURL: "http://" + s.Listener.Addr().String(), Personas: personas(), Explorer: explorer}
 	if change != nil {
 		change(&cfg)
 	}

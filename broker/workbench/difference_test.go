@@ -19,7 +19,7 @@ import (
 // holder gives more.
 func TestDifference(t *testing.T) {
 	const wgs = "schakel/law/wgs.rego"
-	x := workbench.NewExplorer()
+	x := short
 	live := fewer(t)
 	for name, tt := range map[string]struct {
 		file, old, new string
@@ -78,7 +78,7 @@ func TestDifference(t *testing.T) {
 
 // A field, role or purpose that only one of the two policies knows counts too; the worst class comes first.
 func TestDifferenceOfCatalogs(t *testing.T) {
-	x := workbench.NewExplorer()
+	x := short
 	draft := fewer(t)
 	live := maps.Clone(draft)
 	keep(t, live, "fields", "ggz.diagnose")
@@ -101,7 +101,7 @@ func TestDifferenceOfCatalogs(t *testing.T) {
 
 // An emergency stop takes everything away, and going back gives it again.
 func TestDifferenceOfStop(t *testing.T) {
-	x := workbench.NewExplorer()
+	x := short
 	live := fewer(t)
 	stop, err := policies.DenyAll(live)
 	if err != nil {

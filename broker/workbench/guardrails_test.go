@@ -5,13 +5,11 @@ package workbench_test
 import (
 	"context"
 	"testing"
-
-	"github.com/schakel/schakel/broker/workbench"
 )
 
 // Each guardrail is broken by a draft that a policy author could write, and shows a query that gets what it forbids.
 func TestGuardrails(t *testing.T) {
-	x := workbench.NewExplorer()
+	x := short
 	const noRow = "package schakel.law.ggz\n"
 	row := func(give, basis, conditions string) string {
 		return noRow + "\nrows contains {\"give\": \"" + give + "\", \"basis\": \"" + basis + "\", \"mandate\": \"none\"} if {\n\t" + conditions + "\n}\n"

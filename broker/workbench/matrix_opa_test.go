@@ -33,7 +33,7 @@ func TestMatrixIsWhatOPASays(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := policies.Files()
-	m, err := workbench.NewExplorer().Matrix(context.Background(), files)
+	m, err := shipped.Matrix(context.Background(), files)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func agrees(t *testing.T, d broker.Decider, revision broker.Revision, m workbenc
 // one.
 func TestMatrixIsBruteForce(t *testing.T) {
 	files := fewer(t)
-	m, err := workbench.NewExplorer().Matrix(context.Background(), files)
+	m, err := short.Matrix(context.Background(), files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestMatrixIsBruteForce(t *testing.T) {
 // that is granted, and on every example of its own.
 func TestMatrixOfShipped(t *testing.T) {
 	files := policies.Files()
-	x := workbench.NewExplorer()
+	x := shipped
 	m, err := x.Matrix(context.Background(), files)
 	if err != nil {
 		t.Fatal(err)

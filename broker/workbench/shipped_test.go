@@ -3,6 +3,7 @@
 package workbench_test
 
 import (
+	"sync"
 	"testing"
 
 	"github.com/schakel/schakel/broker/workbench"
@@ -12,9 +13,16 @@ import (
 // These tests compute much and share nothing between goroutines that small_test.go does not run with the race detector
 // too; so they are left out of its builds.
 
+// shippedSuite serves both: its tests are run once.
+var shippedSuite = sync.OnceValues(func() (*workbench.Suite, error) { return workbench.NewSuite(policies.Files()) })
+
 // The shipped policy passes its own tests, and they reach every line.
 func TestShippedTests(t *testing.T) {
-	got, err := tested(policies.Files())
+	suite, err := shippedSuite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := suite.Test(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +39,11 @@ func TestShippedTests(t *testing.T) {
 
 // Turning any single condition of the shipped policy round makes one of its tests fail.
 func TestShippedConditions(t *testing.T) {
-	got, err := mutated(policies.Files())
+	suite, err := shippedSuite()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := suite.Mutate(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

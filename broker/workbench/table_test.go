@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/schakel/schakel/broker"
-	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/policies"
 )
 
@@ -39,7 +38,7 @@ medewerker-invordering | invordering-opschorten | – | schulden v T
 
 // The policy comes to the reference table, no cell more and no cell less; the page shows it.
 func TestTable(t *testing.T) {
-	got, err := workbench.NewExplorer().Tabulate(context.Background(), policies.Files())
+	got, err := shipped.Tabulate(context.Background(), policies.Files())
 	if err != nil {
 		t.Fatal(err)
 	}
