@@ -46,5 +46,13 @@ func Fail(kind Kind, code string, cause error) error {
 	return &Error{Kind: kind, Code: code, Err: cause}
 }
 
+// Worded is an error whose words reach a person on a page: in Dutch or in English, as they read. A command prints the English.
+type Worded struct{ Text }
+
+// Told makes a Worded error. Neither text holds a value about a person.
+func Told(nl, en string) error { return Worded{Text{NL: nl, EN: en}} }
+
+func (w Worded) Error() string { return w.EN }
+
 // ErrStale tells that the register moved under the facts an event rests on: decide again.
 var ErrStale = errors.New("facts changed since the decision")

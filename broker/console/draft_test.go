@@ -201,6 +201,22 @@ func TestCheckWhileTyping(t *testing.T) {
 	}
 }
 
+// TestBrokenDraft: what a draft that does not compile can't be told is said in the reader's language; the findings say what to do.
+func TestBrokenDraft(t *testing.T) {
+	s := start(t, nil)
+	v := s.as("p1")
+	at := v.draft("kapot")
+	v.send(at+"/bestand", url.Values{"pad": {wmo}, "inhoud": {"package kapot\n\nx := "}, "actie": {"bewaar"}})
+	v.send(at+"/toetsing", nil)
+	v.get(at + "/voortgang") // which ends when the work does
+	for lang, want := range map[string]string{"nl": "Dit kan pas als bij ‘Klopt het?’ geen meldingen meer staan.", "en": "This can be answered once ‘Is it correct?’ has no findings left."} {
+		v.send("/taal", url.Values{"taal": {lang}})
+		if _, body := v.get(at); strings.Count(body, "<p>"+want+"</p>") != 6 || strings.Contains(body, "rego_parse_error") || strings.Contains(body, "hier klopt de schrijfwijze niet") != (lang == "nl") {
+			t.Errorf("in %s: %d times", lang, strings.Count(body, want))
+		}
+	}
+}
+
 // TestProgress: a check tells how far it is, and stops when it is told to.
 func TestProgress(t *testing.T) {
 	s := start(t, func(c *console.Config) { c.Explorer = workbench.NewExplorer() }) // which has all of it to do

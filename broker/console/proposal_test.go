@@ -91,20 +91,15 @@ func TestForgedProposal(t *testing.T) {
 	if _, body := v.get("/voorstel/1"); !strings.Contains(body, `<p lang="en">it is not`) {
 		t.Error("English words are not marked as English")
 	}
-	s.desk.wrong = fmt.Errorf("verify: %w", bilingual{})
+	s.desk.wrong = fmt.Errorf("verify: %w", broker.Told("Het klopt niet.", "It is not so."))
 	v.recount("/voorstel/1")
-	if _, body := v.get("/voorstel/1"); !strings.Contains(body, "<p>Het klopt niet.</p>") || strings.Contains(body, "it is not so") {
+	if _, body := v.get("/voorstel/1"); !strings.Contains(body, "<p>Het klopt niet.</p>") || strings.Contains(body, "It is not so.") {
 		t.Error("what is known in Dutch is not said in Dutch")
 	}
 	if resp, _ := v.send("/voorstel/1/goedkeuren", url.Values{"revisie": {string(s.desk.live())}}); resp.StatusCode != http.StatusBadRequest || len(s.desk.steps) > 0 {
 		t.Errorf("approved: %d %v", resp.StatusCode, s.desk.steps)
 	}
 }
-
-type bilingual struct{}
-
-func (bilingual) Error() string      { return "it is not so" }
-func (bilingual) Words() broker.Text { return broker.Text{NL: "Het klopt niet.", EN: "It is not so."} }
 
 // TestAnswersOfAProposal: who approves sees every answer that is signed for, as it was kept.
 func TestAnswersOfAProposal(t *testing.T) {

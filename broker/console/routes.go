@@ -121,7 +121,7 @@ type mistake struct{ nl, en string }
 func (m mistake) Error() string { return m.en }
 
 // refusal is what the register or the engine said to a step. It is shown as it is: in the reader's language where whoever
-// said it has both (Worded), and else in English.
+// said it has both (broker.Worded), and else in English.
 type refusal struct{ err error }
 
 func (r refusal) Error() string { return r.err.Error() }

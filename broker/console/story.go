@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/schakel/schakel/broker"
-	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/broker/workbench"
 )
 
@@ -52,8 +51,12 @@ func (k *Console) story(base, draft broker.Revision) *story {
 func (k *Console) steps(base, files map[string][]byte) []step {
 	now := k.cfg.Now() // before the rest: whatever was under way then is recorded when the impact reads, and for whoever repeats it
 	suite := sync.OnceValues(func() (*workbench.Suite, error) { return workbench.NewSuite(files) })
-	return []step{
-		{askCheck, func(context.Context, func(int, int)) (any, error) { r := workbench.Check(files); return &r, nil }},
+	var checked workbench.CheckReport
+	all := []step{
+		{askCheck, func(context.Context, func(int, int)) (any, error) {
+			checked = workbench.Check(files)
+			return &checked, nil
+		}},
 		{askTests, func(ctx context.Context, _ func(int, int)) (any, error) {
 			tests, err := suite()
 			if err != nil {
@@ -89,6 +92,16 @@ func (k *Console) steps(base, files map[string][]byte) []step {
 			return &r, err
 		}},
 	}
+	for i, s := range all {
+		all[i].do = func(ctx context.Context, progress func(int, int)) (any, error) {
+			r, err := s.do(ctx, progress)
+			if err != nil && ctx.Err() == nil && !checked.OK() { // what the compiler says of it stands there, with what to do
+				err = fmt.Errorf("%w: %w", broker.Told("Dit kan pas als bij ‘Klopt het?’ geen meldingen meer staan.", "This can be answered once ‘Is it correct?’ has no findings left."), err)
+			}
+			return r, err
+		}
+	}
+	return all
 }
 
 // seen is an impact, with the difference that has a query for each change in it.
@@ -357,27 +370,17 @@ func (c *call) Fault(s stepState) *wording {
 	return c.worded(s.Err)
 }
 
-// Worded is an error that an officer meets, and that is said in Dutch too.
-type Worded interface {
-	error
-	Words() broker.Text
-}
-
 // wording is what went wrong, as a page shows it.
 type wording struct {
 	Text    string
 	English bool // on a page in another language
 }
 
-// worded gives an error's words in the reader's language, or as they are.
+// worded gives an error's words in the reader's language. What has none is a fault of the machinery, and is shown as it is.
 func (c *call) worded(err error) *wording {
-	var outdated *register.OutdatedError
-	var told Worded
-	switch {
-	case errors.As(err, &told):
-		return &wording{Text: c.Text(told.Words())}
-	case errors.As(err, &outdated) && c.Lang() == "nl":
-		return &wording{Text: fmt.Sprintf("Dit is gemaakt op revisie %.12s, en intussen geldt %.12s. Kijk wat er veranderde en zet het voorstel daarop.", outdated.Base, outdated.Live)}
+	var told broker.Worded
+	if errors.As(err, &told) {
+		return &wording{Text: c.Text(told.Text)}
 	}
 	return &wording{err.Error(), c.Lang() != "en"}
 }

@@ -40,17 +40,18 @@ func (c ApprovePolicy) fits(e env) (*Officer, error) {
 		return nil, err
 	}
 	if c.Approver == d.Author {
-		return nil, errors.New("who wrote a draft can't approve it; ask a colleague")
+		return nil, broker.Told("Wie een voorstel indiende kan het niet zelf goedkeuren; vraag een collega.", "who wrote a draft can't approve it; ask a colleague")
 	}
-	o, err := e.acting(c.Approver, "approve this change", d.approvers()...)
+	o, err := e.acting(c.Approver, broker.Text{NL: "deze wijziging goedkeuren", EN: "approve this change"}, d.approvers()...)
 	if err != nil {
 		return nil, err
 	}
 	if e.signed(d.kind(), []json.RawMessage{o.Key}, d.Payload(), d.Signature) == nil { // keys change hands; this one is what counts
-		return nil, errors.New("the approver has the key that signed the draft; ask a colleague")
+		return nil, broker.Told("Uw sleutel heeft dit voorstel al ondertekend bij het indienen; vraag een collega met een eigen sleutel.",
+			"the approver has the key that signed the draft; ask a colleague")
 	}
 	if !slices.Contains(e.waitsFor(d), o.Role) {
-		return nil, fmt.Errorf("a %s approved it already", o.Role)
+		return nil, broker.Told(fmt.Sprintf("Een %s keurde dit voorstel al goed.", o.Role), fmt.Sprintf("a %s approved it already", o.Role))
 	}
 	return o, e.signedBy(o, c.kind(), c.Payload(), c.Signature)
 }
@@ -95,7 +96,8 @@ func (c AgreePolicy) fits(e env) error {
 		return err
 	}
 	if !slices.Contains(e.waitsForHolders(d), c.Holder) {
-		return errors.New("it does not wait for this holder; `schakel policy status` shows for whom it waits")
+		return broker.Told("Het voorstel wacht niet op deze houder; op de pagina staat op wie wel.",
+			"it does not wait for this holder; `schakel policy status` shows for whom it waits")
 	}
 	var good []json.RawMessage
 	for _, k := range e.agencies.get(c.Holder).Keys {
@@ -104,7 +106,8 @@ func (c AgreePolicy) fits(e env) error {
 		}
 	}
 	if err := e.signed(c.kind(), good, c.Payload(), c.Signature); err != nil {
-		return fmt.Errorf("verify signature of the holder: %w", err)
+		return fmt.Errorf("%w: %w", broker.Told("De handtekening is niet van een geldige sleutel van deze houder, of de verklaring is gewijzigd; vraag een nieuwe verklaring.",
+			"verify signature of the holder"), err)
 	}
 	return nil
 }
@@ -157,10 +160,12 @@ func (c ActivatePolicy) fits(e env) error {
 		return errors.New("it was not checked yet; submit it again")
 	}
 	if roles := e.waitsFor(d); len(roles) > 0 {
-		return fmt.Errorf("it waits for the approval of another %s than its author; `schakel policy approve %d`", joined(roles), c.Draft)
+		return broker.Told("Het voorstel wacht op de goedkeuring van een andere "+either(roles, "of")+" dan de indiener.",
+			fmt.Sprintf("it waits for the approval of another %s than its author; `schakel policy approve %d`", joined(roles), c.Draft))
 	}
 	if holders := e.waitsForHolders(d); len(holders) > 0 {
-		return fmt.Errorf("it widens what holders give, and waits for the approval of %s; `schakel policy agree %d`", joined(holders), c.Draft)
+		return broker.Told("Houders gaan door dit voorstel meer geven. Het wacht op de instemming van "+either(holders, "of")+".",
+			fmt.Sprintf("it widens what holders give, and waits for the approval of %s; `schakel policy agree %d`", joined(holders), c.Draft))
 	}
 	return nil
 }
@@ -196,7 +201,7 @@ func (StopPolicy) touches(env) []broker.Touch     { return []broker.Touch{broker
 func (c StopPolicy) check(e env) (Command, error) {
 	err := checkRevision(c.Revision)
 	if err == nil {
-		err = checkText("a reason", c.Reason, 500)
+		err = checkText(broker.Text{NL: "een reden", EN: "a reason"}, c.Reason, 500)
 	}
 	if err == nil {
 		err = c.fits(e)
@@ -209,7 +214,8 @@ func (c StopPolicy) check(e env) (Command, error) {
 
 func (c StopPolicy) fits(e env) error {
 	if e.stop != nil {
-		return errors.New("it is stopped already; `schakel policy rollback` prepares the way back")
+		return broker.Told("Alles ligt al stil. De weg terug: maak in de geschiedenis een ontwerp van een eerdere revisie.",
+			"it is stopped already; `schakel policy rollback` prepares the way back")
 	}
 	if c.Revision == e.revision {
 		return errors.New("this revision is live already")
@@ -217,7 +223,7 @@ func (c StopPolicy) fits(e env) error {
 	if err := e.live(c.Base); err != nil {
 		return err
 	}
-	o, err := e.acting(c.Officer, "stop everything", RolePrivacyOfficer, RoleJurist)
+	o, err := e.acting(c.Officer, broker.Text{NL: "alles stilleggen", EN: "stop everything"}, RolePrivacyOfficer, RoleJurist)
 	if err != nil {
 		return err
 	}
@@ -247,7 +253,8 @@ func (e env) checkedDraft(number int, revision, base broker.Revision, reports Re
 	case d.Checked == nil:
 		return nil, errors.New("it was not checked yet; submit it again")
 	case d.Checked.Reports != reports:
-		return nil, errors.New("its reports are others than these; look at the draft again and approve what it is")
+		return nil, broker.Told("De rapporten zijn andere dan waarvoor is getekend; bekijk het voorstel opnieuw.",
+			"its reports are others than these; look at the draft again and approve what it is")
 	}
 	return d, nil
 }
@@ -312,7 +319,8 @@ func (e env) signedBy(o *Officer, kind string, payload []byte, signature string)
 		return errors.New("it is not signed; sign it with the officer's own key (--key)")
 	}
 	if err := e.signed(kind, []json.RawMessage{o.Key}, payload, signature); err != nil {
-		return fmt.Errorf("verify signature of the officer: %w", err)
+		return fmt.Errorf("%w: %w", broker.Told("De handtekening is niet van de sleutel die het register van deze functionaris kent; laat de beheerder de sleutel nagaan.",
+			"verify signature of the officer"), err)
 	}
 	return nil
 }

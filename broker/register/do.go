@@ -28,11 +28,12 @@ type Operator struct{ Name string }
 type Appender func(ctx context.Context, after journal.Head, entries []journal.Entry, kind string, staff broker.Staff) (journal.Outcome, error)
 
 // ErrNotMade tells that a change was not made. Its cause says why; trying again later may help.
-var ErrNotMade = errors.New("nothing was changed")
+var ErrNotMade = broker.Told("Er is niets gewijzigd: het kon niet worden vastgelegd. Probeer het later nog eens; blijft het zo, meld het dan aan de beheerder.",
+	"nothing was changed")
 
 // ErrUnknownOutcome tells that a change may have been made or not.
-var ErrUnknownOutcome = errors.New("it is not known whether the change was made; " +
-	"look with `schakel register … list` before you give the command again")
+var ErrUnknownOutcome = broker.Told("Het is niet bekend of dit is vastgelegd. Kijk eerst op de pagina of het er staat, voordat u het nog eens doet.",
+	"it is not known whether the change was made; look with `schakel register … list` before you give the command again")
 
 // Do makes one change. When it returns nil the change is durable and in the view.
 func (r *Register) Do(ctx context.Context, a Appender, op Operator, c Command) error {

@@ -187,7 +187,7 @@ func (c SuspendOfficer) apply(e env, _ broker.Position) error {
 var errUnknownOfficer = errors.New("this officer is unknown; `schakel register officer list` shows them, `… officer add` adds one")
 
 // acting gives an officer who may act in one of these roles.
-func (e env) acting(ref OfficerRef, what string, roles ...OfficerRole) (*Officer, error) {
+func (e env) acting(ref OfficerRef, what broker.Text, roles ...OfficerRole) (*Officer, error) {
 	o := e.officers.get(ref)
 	switch {
 	case o == nil:
@@ -195,7 +195,8 @@ func (e env) acting(ref OfficerRef, what string, roles ...OfficerRole) (*Officer
 	case o.Suspended:
 		return nil, errors.New("this officer is suspended; another must do it")
 	case !slices.Contains(roles, o.Role):
-		return nil, fmt.Errorf("a %s may not %s; that is for a %s", o.Role, what, joined(roles))
+		return nil, broker.Told(fmt.Sprintf("Een %s mag niet %s; dat is voor een %s.", o.Role, what.NL, either(roles, "of")),
+			fmt.Sprintf("a %s may not %s; that is for a %s", o.Role, what.EN, joined(roles)))
 	}
 	return o, nil
 }
@@ -232,10 +233,12 @@ func sameKey(a, b json.RawMessage) bool {
 	return true
 }
 
-func joined[T ~string](list []T) string {
+func joined[T ~string](list []T) string { return either(list, "or") }
+
+func either[T ~string](list []T, or string) string {
 	words := make([]string, 0, len(list))
 	for _, w := range list {
 		words = append(words, string(w))
 	}
-	return strings.Join(words, " or ")
+	return strings.Join(words, " "+or+" ")
 }

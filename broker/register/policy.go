@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/schakel/schakel/broker"
@@ -49,16 +50,28 @@ type agreedBy struct {
 }
 
 // OutdatedError tells that a draft was made on a revision that is no longer live.
-type OutdatedError struct{ Base, Live broker.Revision }
+type OutdatedError struct {
+	Base, Live broker.Revision
+	Underneath []string // files that changed in between, where that was looked up
+}
 
-func (o *OutdatedError) Error() string {
-	return fmt.Sprintf("it was made on revision %.12s, and %.12s is live now; look what changed and put it on that one with `schakel policy submit --rebase`", o.Base, o.Live)
+func (o *OutdatedError) Error() string { return o.Unwrap().Error() }
+
+// Unwrap gives the words.
+func (o *OutdatedError) Unwrap() error {
+	nl, en := "", ""
+	if len(o.Underneath) > 0 {
+		files := strings.Join(o.Underneath, ", ")
+		nl, en = " Daaronder veranderde: "+files+".", "; changed underneath: "+files
+	}
+	return broker.Told(fmt.Sprintf("Dit is gemaakt op revisie %.12s, en intussen geldt %.12s. Zet het ontwerp daarop en dien het opnieuw in.%s", o.Base, o.Live, nl),
+		fmt.Sprintf("it was made on revision %.12s, and %.12s is live now; look what changed and put it on that one with `schakel policy submit --rebase`%s", o.Base, o.Live, en))
 }
 
 // live makes sure that what was made on a base still stands on it.
 func (e env) live(base broker.Revision) error {
 	if base != e.revision {
-		return &OutdatedError{base, e.revision}
+		return &OutdatedError{Base: base, Live: e.revision}
 	}
 	return nil
 }
@@ -85,10 +98,10 @@ func (DraftPolicy) touches(env) []broker.Touch     { return nil }
 func (c DraftPolicy) check(e env) (Command, error) {
 	err := checkRevision(c.Revision)
 	if err == nil {
-		err = checkText("a title", c.Title, 200)
+		err = checkText(broker.Text{NL: "een titel", EN: "a title"}, c.Title, 200)
 	}
 	if err == nil && c.Draft != e.count+1 {
-		err = errors.New("another draft was made at the same time; submit it again")
+		err = broker.Told("Er werd tegelijk een ander voorstel ingediend; dien dit opnieuw in.", "another draft was made at the same time; submit it again")
 	}
 	if err == nil {
 		err = c.fits(e)
@@ -103,7 +116,7 @@ func (c DraftPolicy) check(e env) (Command, error) {
 // in an officer's name.
 func (c DraftPolicy) fits(e env) error {
 	if c.Revision == e.revision {
-		return errors.New("this is the revision that is live: there is nothing to change")
+		return broker.Told("Dit is het beleid dat al geldt: er verandert niets.", "this is the revision that is live: there is nothing to change")
 	}
 	if err := e.live(c.Base); err != nil {
 		return err
@@ -115,7 +128,7 @@ func (c DraftPolicy) fits(e env) error {
 	case !c.Rules:
 		return errors.New("it changes nothing")
 	}
-	author, err := e.acting(c.Author, "author this change", role)
+	author, err := e.acting(c.Author, broker.Text{NL: "deze wijziging voorstellen", EN: "author this change"}, role)
 	if err != nil {
 		return err
 	}
@@ -197,7 +210,8 @@ func (e env) openDraft(number int, revision, base broker.Revision) (*proposal, e
 	case d.Revision != revision || d.Base != base:
 		return nil, fmt.Errorf("draft %d is of another revision; `schakel policy status` shows which", number)
 	case !d.Live.IsZero():
-		return nil, fmt.Errorf("draft %d was activated already; submit it again to make it live once more", number)
+		return nil, broker.Told(fmt.Sprintf("Voorstel %d is al geactiveerd. Om het opnieuw te laten gelden: maak in de geschiedenis een ontwerp van die revisie.", number),
+			fmt.Sprintf("draft %d was activated already; submit it again to make it live once more", number))
 	}
 	return d, e.live(base)
 }
@@ -220,13 +234,13 @@ func checkRevision(r broker.Revision) error {
 var nineDigits = regexp.MustCompile(`[0-9]{9}`)
 
 // checkText checks a text that an officer wrote and everybody may read.
-func checkText(what, s string, most int) error {
+func checkText(what broker.Text, s string, most int) error {
 	if len([]rune(s)) == 0 || len(s) > most || slices.ContainsFunc([]rune(s), func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }) {
-		return fmt.Errorf("it needs %s of 1 to %d bytes on one line", what, most)
+		return broker.Told(fmt.Sprintf("Geef %s van 1 tot %d bytes, op één regel.", what.NL, most), fmt.Sprintf("it needs %s of 1 to %d bytes on one line", what.EN, most))
 	}
 	for _, digits := range nineDigits.FindAllString(s, -1) {
 		if _, err := broker.ParseBSN(digits); err == nil {
-			return fmt.Errorf("%s may not hold a BSN: it stands in the log for ever", what)
+			return broker.Told("Noem geen burgerservicenummer: deze tekst staat voor altijd in het logboek.", what.EN+" may not hold a BSN: it stands in the log for ever")
 		}
 	}
 	return nil

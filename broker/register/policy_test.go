@@ -124,6 +124,9 @@ func TestPolicyStepsRefused(t *testing.T) {
 		agreed("h2", kliniek, "ggz"), checked(1, revision, second, widened), approve(1, revision, second, pieter))
 	moved := append(append(slices.Clone(ready), approve(1, revision, second, pieter)),
 		drafted(2, revision, third, petra, nil), checked(2, revision, third), approve(2, revision, third, pieter), activate(2, revision, third))
+	byCommand := []string{ // what no page of the console can come to
+		"stranger approves", "suspended approves", "approved unchecked", "approved other digest", "approval unsigned", "checked twice", "checked without tests",
+		"not checked", "no draft", "activated by a false base", "key of another", "role of no officer", "suspended returns", "suspended twice", "name of another"}
 	for name, tt := range map[string]struct {
 		before []Command
 		step   Command
@@ -192,6 +195,9 @@ func TestPolicyStepsRefused(t *testing.T) {
 			if w.Position() != before || w.Policy().Live != live {
 				t.Error("it changed the register")
 			}
+			if !slices.Contains(byCommand, name) {
+				inDutch(t, err)
+			}
 		})
 	}
 	w := newWorld(t, append(append(basics(), officers()...), moved...)...)
@@ -204,6 +210,15 @@ func TestPolicyStepsRefused(t *testing.T) {
 		t.Errorf("what it waits for: %+v", d)
 	}
 	w.do(holderAgrees(1, revision, second, verhuurT, verhuurKey), activate(1, revision, second))
+}
+
+// inDutch makes sure that an error has words in both languages.
+func inDutch(t *testing.T, err error) {
+	t.Helper()
+	var told broker.Worded
+	if !errors.As(err, &told) || told.NL == "" || told.EN == "" || told.NL == told.EN {
+		t.Errorf("it is not said in Dutch: %v", err)
+	}
 }
 
 // Guardrails are a jurist's: another jurist approves a change of them, and where rules change as well a privacy officer too.

@@ -138,7 +138,7 @@ func (c MakeRequest) check(e env) (Command, error) {
 		return bad(err)
 	}
 	if c.TakenBy != "" {
-		if _, err := e.acting(c.TakenBy, "take a request down", RoleFG, RolePrivacyOfficer); err != nil {
+		if _, err := e.acting(c.TakenBy, broker.Text{NL: "een verzoek opnemen", EN: "take a request down"}, RoleFG, RolePrivacyOfficer); err != nil {
 			return bad(err)
 		}
 	}
@@ -213,9 +213,10 @@ func (c ExtendRequest) check(e env) (Command, error) {
 	switch {
 	case err != nil:
 	case r.Extended != "":
-		err = errors.New("it was extended already, and that can be done once")
+		err = broker.Told("De termijn is al verlengd, en dat kan één keer.", "it was extended already, and that can be done once")
 	case earlier(r.Due(), today(e.now)):
-		err = errors.New("its term is over; that it takes longer has to be told within a month")
+		err = broker.Told("De termijn is voorbij; dat het langer duurt moet binnen een maand zijn gezegd.",
+			"its term is over; that it takes longer has to be told within a month")
 	default:
 		err = checkWords("why it takes longer", c.Why)
 	}
@@ -267,7 +268,7 @@ func (c AnswerRequest) apply(e env, _ broker.Position) error {
 
 // waiting finds a request that waits for an answer, for an officer who may answer it.
 func (e env) waiting(id string, about broker.BSN, officer OfficerRef) (*RequestState, error) {
-	if _, err := e.acting(officer, "answer a resident", RoleFG, RolePrivacyOfficer); err != nil {
+	if _, err := e.acting(officer, broker.Text{NL: "een inwoner antwoorden", EN: "answer a resident"}, RoleFG, RolePrivacyOfficer); err != nil {
 		return nil, err
 	}
 	r := e.requests.get(id)
@@ -277,7 +278,8 @@ func (e env) waiting(id string, about broker.BSN, officer OfficerRef) (*RequestS
 	case r.About != about:
 		return nil, errors.New("this request is about another")
 	case r.Answer != nil:
-		return nil, errors.New("it was answered already; a resident who disagrees makes a new request")
+		return nil, broker.Told("Dit bericht is al beantwoord; een inwoner die het er niet mee eens is doet een nieuw verzoek.",
+			"it was answered already; a resident who disagrees makes a new request")
 	}
 	return r, nil
 }

@@ -57,7 +57,7 @@ func (c AddRepresentation) key(touch TouchFunc) (keyID, part string) {
 func (c AddRepresentation) check(e env) (Command, error) {
 	err := e.newResidentID(c.ID)
 	if err == nil {
-		_, err = e.acting(c.Officer, "record who represents whom", RoleFG, RolePrivacyOfficer)
+		_, err = e.acting(c.Officer, broker.Text{NL: "vastleggen wie wie vertegenwoordigt", EN: "record who represents whom"}, RoleFG, RolePrivacyOfficer)
 	}
 	if err == nil && c.By == "" {
 		err = errors.New("name the representative")
@@ -122,7 +122,7 @@ func (c EndRepresentation) key(touch TouchFunc) (keyID, part string) {
 }
 
 func (c EndRepresentation) check(e env) (Command, error) {
-	_, err := e.acting(c.Officer, "end a representation", RoleFG, RolePrivacyOfficer)
+	_, err := e.acting(c.Officer, broker.Text{NL: "een vertegenwoordiging beëindigen", EN: "end a representation"}, RoleFG, RolePrivacyOfficer)
 	if r := e.representations.get(c.ID); err == nil && (r == nil || r.About != c.About || earlier(r.Until, today(e.now))) {
 		err = errors.New("there is no representation with this number now; `schakel resident represent list` shows them")
 	}

@@ -47,7 +47,7 @@ func (c RestrictProcessing) touches(e env) []broker.Touch { return e.touchesOf(c
 func (c RestrictProcessing) check(e env) (Command, error) {
 	err := e.mayRestrict(c.Subject, c.Request, c.Officer)
 	if err == nil && e.restricted.get(c.Subject) {
-		err = errors.New("nothing of this person is given already")
+		err = broker.Told("Over deze persoon wordt al niets gegeven.", "nothing of this person is given already")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("restrict processing: %w", err)
@@ -67,7 +67,7 @@ func (c LiftRestriction) touches(e env) []broker.Touch { return e.touchesOf(c.Re
 func (c LiftRestriction) check(e env) (Command, error) {
 	err := e.mayRestrict(c.Subject, c.Request, c.Officer)
 	if err == nil && !e.restricted.get(c.Subject) {
-		err = errors.New("there is no restriction on this person")
+		err = broker.Told("Er is geen beperking voor deze persoon.", "there is no restriction on this person")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lift restriction: %w", err)
@@ -81,7 +81,7 @@ func (c LiftRestriction) apply(e env, _ broker.Position) error {
 }
 
 func (e env) mayRestrict(subject broker.Touch, request string, officer OfficerRef) error {
-	if _, err := e.acting(officer, "decide on a restriction", RoleFG, RolePrivacyOfficer); err != nil {
+	if _, err := e.acting(officer, broker.Text{NL: "over een beperking beslissen", EN: "decide on a restriction"}, RoleFG, RolePrivacyOfficer); err != nil {
 		return err
 	}
 	r := e.requests.get(request)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -120,7 +121,7 @@ func (c *checker) engine(rule string, err error) {
 			c.engine(rule, e)
 		}
 	default:
-		c.add(rule, c.fileIn(err), 0, broker.Text{NL: err.Error(), EN: err.Error()},
+		c.add(rule, c.fileIn(err), 0, broker.Text{NL: "dit kan niet worden gelezen: " + err.Error(), EN: err.Error()},
 			broker.Text{NL: "Herstel dit bestand; het moet geldige JSON zijn.", EN: "Mend this file; it must be valid JSON."})
 	}
 }
@@ -151,11 +152,29 @@ func (c *checker) fault(rule string, f *ast.Error) {
 	if f.Location != nil {
 		file, line = f.Location.File, f.Location.Row
 	}
-	problem := f.Message
+	problem := broker.Text{NL: inDutch(f.Message), EN: f.Message}
 	if f.Details != nil {
-		problem += " (" + strings.Join(f.Details.Lines(), "; ") + ")"
+		details := " (" + strings.Join(f.Details.Lines(), "; ") + ")"
+		problem.NL, problem.EN = problem.NL+details, problem.EN+details
 	}
-	c.add(rule, file, line, broker.Text{NL: problem, EN: problem}, advice)
+	c.add(rule, file, line, problem, advice)
+}
+
+// inDutch says in Dutch what the compiler says most. The rest it says itself, in English.
+func inDutch(message string) string {
+	for _, known := range [][2]string{
+		{`^var (.+) is unsafe$`, "de variabele $1 krijgt nergens een waarde"},
+		{`^(?:assigned|declared) var (.+) unused$`, "de variabele $1 wordt niet gebruikt"},
+		{`^undefined ref: (.+)$`, "dit pad bestaat niet: $1"},
+		{`^unexpected (.+?) token\b.*$`, "hier klopt de schrijfwijze niet, bij: $1"},
+		{`^rule (.+) is recursive: (.+)$`, "de regel $1 verwijst naar zichzelf: $2"},
+		{`^(.+) keyword cannot be used for rule .*$`, "hier hoort het woord $1 niet"},
+	} {
+		if re := regexp.MustCompile(known[0]); re.MatchString(message) {
+			return re.ReplaceAllString(message, known[1])
+		}
+	}
+	return "de compiler zegt: " + message
 }
 
 // format demands the layout of opa fmt.

@@ -139,7 +139,8 @@ func compile(files map[string][]byte) (*program, error) {
 	c.plumbing()
 	for _, f := range c.report.Findings {
 		if f.Rule == RuleSet || f.Rule == RuleFields || f.Rule == RulePlumbing {
-			return nil, fmt.Errorf("%s:%d: %s; `schakel policy check` says what to do", f.File, f.Line, f.Problem.EN)
+			return nil, broker.Told(fmt.Sprintf("%s:%d: %s; ‘Klopt het?’ zegt wat u doet.", f.File, f.Line, f.Problem.NL),
+				fmt.Sprintf("%s:%d: %s; `schakel policy check` says what to do", f.File, f.Line, f.Problem.EN))
 		}
 	}
 	compiler, err := source.Compile(source.Modules, false)
@@ -314,7 +315,8 @@ func (w *walker) eval(query ast.Body, g region, extra map[string]*ast.Term) (val
 	w.reader.log = log // two evaluations about one region are divided by what both read
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("a rule looks at the input as a whole; read it fact by fact, and sets by `in` (%v)", r)
+			err = fmt.Errorf("%w (%v)", broker.Told("Een regel leest de invoer in haar geheel. Lees haar feit voor feit, en verzamelingen met `in`.",
+				"a rule looks at the input as a whole; read it fact by fact, and sets by `in`"), r)
 		}
 	}()
 	q := topdown.NewQuery(query).WithCompiler(w.program.compiler).WithStore(w.program.store).WithTransaction(w.txn).

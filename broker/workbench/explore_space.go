@@ -91,7 +91,8 @@ func newSpace(catalogs ...*broker.Catalog) (*space, error) {
 	s.set(setSharing, domains)
 	for _, d := range s.dims {
 		if len(d.values) > maxValues {
-			return nil, fmt.Errorf("%s has %d values; at most %d can be explored, so shorten its list", d.path, len(d.values), maxValues)
+			return nil, broker.Told(fmt.Sprintf("%s heeft %d waarden; er kunnen er hooguit %d worden nagegaan, dus maak die lijst korter.", d.path, len(d.values), maxValues),
+				fmt.Sprintf("%s has %d values; at most %d can be explored, so shorten its list", d.path, len(d.values), maxValues))
 		}
 	}
 	return s, nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/decide"
 )
 
@@ -45,8 +46,8 @@ func (s *Suite) Mutate(ctx context.Context) (MutationReport, error) {
 	}
 	for i, r := range s.runs {
 		if !r.held {
-			return MutationReport{}, fmt.Errorf("mutate policy: %s fails before anything is turned round; mend that first: %w",
-				s.tests[i].name, cmp.Or(r.err, errUnheld))
+			return MutationReport{}, fmt.Errorf("mutate policy: %w: %w", broker.Told(s.tests[i].name+" slaagt niet, ook zonder dat er iets is omgedraaid; herstel die test eerst.",
+				s.tests[i].name+" fails before anything is turned round; mend that first"), cmp.Or(r.err, errUnheld))
 		}
 	}
 	v := s.varied()

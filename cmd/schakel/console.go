@@ -224,7 +224,8 @@ func (d *consoleDesk) officer(by console.Person) error {
 		return string(o.ID) == by.ID && string(o.Role) == string(by.Role) && !o.Suspended
 	})
 	if !known {
-		return fmt.Errorf("the register has no officer %q with the role %s; `schakel register officer add` makes one", by.ID, by.Role)
+		return broker.Told(fmt.Sprintf("Het register kent u niet als %s (%s). Laat de beheerder u toevoegen: schakel register officer add.", by.Role, by.ID),
+			fmt.Sprintf("the register has no officer %q with the role %s; `schakel register officer add` makes one", by.ID, by.Role))
 	}
 	return nil
 }
@@ -240,7 +241,8 @@ func (d *consoleDesk) signer(by console.Person) (keys.Signer, error) {
 	}
 	signer, err := (&officerKey{id: by.ID}).signer(d.dir)
 	if errors.Is(err, os.ErrNotExist) {
-		err = fmt.Errorf("your key is not on this machine: sign with `schakel policy … --officer %s --key FILE`", by.ID)
+		err = broker.Told(fmt.Sprintf("Uw sleutel staat niet op deze machine. Teken met de opdracht: schakel policy … --officer %s --key BESTAND.", by.ID),
+			fmt.Sprintf("your key is not on this machine: sign with `schakel policy … --officer %s --key FILE`", by.ID))
 	}
 	return signer, err
 }

@@ -85,7 +85,8 @@ func (d *desk) permits(ctx context.Context, v audit.Viewed, officer string, purp
 	}
 	rules, err := decide.LoadRules(ctx, policies.Log(files), policies.LogPermission, policies.LogComplete)
 	if err != nil {
-		return fmt.Errorf("%w; the policy in force must say who may query the log, in %s: take the rules that ship with Schakel into it", err, policies.LogFolder)
+		return fmt.Errorf("%w: %w", broker.Told("Het geldende beleid zegt niet wie het logboek mag bevragen. Neem de meegeleverde regels daarover op: "+policies.LogFolder+".",
+			"the policy in force must say who may query the log, in "+policies.LogFolder+": take the rules that ship with Schakel into it"), err)
 	}
 	o, _ := d.register.Officer(d.register.OfficerRef(register.OfficerID(officer)))
 	query, _, _ := strings.Cut(v.How, ":")
@@ -97,9 +98,12 @@ func (d *desk) permits(ctx context.Context, v audit.Viewed, officer string, purp
 	case p.Allowed:
 		return nil
 	case len(p.Purposes) > 0:
-		return fmt.Errorf("the policy does not let you do this as %s for the purpose %q; it does for %s", o.Role, purpose, strings.Join(p.Purposes, ", "))
+		return broker.Told(fmt.Sprintf("Als %s mag u dit volgens het beleid niet voor het doel %q; wel voor %s.", o.Role, purpose, strings.Join(p.Purposes, ", ")),
+			fmt.Sprintf("the policy does not let you do this as %s for the purpose %q; it does for %s", o.Role, purpose, strings.Join(p.Purposes, ", ")))
 	case len(p.Roles) > 0:
-		return fmt.Errorf("the policy does not let you do this as %s; these roles may: %s", o.Role, strings.Join(p.Roles, ", "))
+		return broker.Told(fmt.Sprintf("Als %s mag u dit volgens het beleid niet; deze rollen wel: %s.", o.Role, strings.Join(p.Roles, ", ")),
+			fmt.Sprintf("the policy does not let you do this as %s; these roles may: %s", o.Role, strings.Join(p.Roles, ", ")))
 	}
-	return fmt.Errorf("the policy lets nobody do this: %q stands in no line of %spermits/data.json", query, policies.LogFolder)
+	return broker.Told(fmt.Sprintf("Dit mag volgens het beleid niemand: %q staat in geen regel van %spermits/data.json.", query, policies.LogFolder),
+		fmt.Sprintf("the policy lets nobody do this: %q stands in no line of %spermits/data.json", query, policies.LogFolder))
 }

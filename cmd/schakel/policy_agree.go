@@ -119,7 +119,8 @@ func readStatement(statement string) (step register.AgreePolicy, err error) {
 	d := json.NewDecoder(bytes.NewReader(payload))
 	d.DisallowUnknownFields()
 	if err != nil || d.Decode(&step) != nil || step.Draft == 0 || step.Signature != "" {
-		return step, errors.New("read statement: this is no statement of a holder; `schakel policy agree … --out FILE` makes one")
+		return step, broker.Told("Dit is geen verklaring van een houder. De houder maakt er een met de opdracht op deze pagina.",
+			"read statement: this is no statement of a holder; `schakel policy agree … --out FILE` makes one")
 	}
 	step.Signature = statement
 	return step, nil
@@ -132,7 +133,8 @@ func (d *desk) recordAgreement(ctx context.Context, a register.Appender, by stri
 		return err
 	}
 	if step.Draft != n {
-		return fmt.Errorf("agree to policy: the statement is about draft %d, not %d", step.Draft, n)
+		return broker.Told(fmt.Sprintf("De verklaring gaat over voorstel %d, en niet over %d.", step.Draft, n),
+			fmt.Sprintf("agree to policy: the statement is about draft %d, not %d", step.Draft, n))
 	}
 	if err := d.register.Refresh(ctx); err != nil {
 		return err

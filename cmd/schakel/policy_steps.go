@@ -120,14 +120,23 @@ func (d *desk) activate(ctx context.Context, a register.Appender, n int, name st
 		if err := d.signApproved(ctx, n); err != nil {
 			return err
 		}
-		if err := d.await(ctx, func(list []gatewayState) []string { return lacking(list, draft.Revision) }); err != nil {
-			return fmt.Errorf("activate policy: not yet compiled by %w", err)
+		err := d.await(ctx, func(list []gatewayState) []string { return lacking(list, draft.Revision) })
+		if late := lateError(""); errors.As(err, &late) {
+			err = broker.Told(fmt.Sprintf("Nog niet gecompileerd door %s. Het overzicht zegt waarom; er is niets gewijzigd.", string(late)), "not yet compiled by "+late.Error())
+		}
+		if err != nil {
+			return fmt.Errorf("activate policy: %w", err)
 		}
 	}
 	return d.explain(ctx, d.register.Do(ctx, a, register.Operator{Name: name}, step))
 }
 
-// await waits until no gateway is missing, and names those that are.
+// lateError names the gateways that were waited for in vain.
+type lateError string
+
+func (e lateError) Error() string { return string(e) + "; `schakel policy status` says why" }
+
+// await waits until no gateway is missing; lateError after a while.
 func (d *desk) await(ctx context.Context, missing func([]gatewayState) []string) error {
 	for end := time.Now().Add(compileWithin); ; {
 		list, err := d.gateways(ctx)
@@ -139,7 +148,7 @@ func (d *desk) await(ctx context.Context, missing func([]gatewayState) []string)
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("%s; `schakel policy status` says why", strings.Join(names, ", "))
+			return lateError(strings.Join(names, ", "))
 		}
 		select {
 		case <-ctx.Done():
@@ -196,14 +205,10 @@ func (d *desk) explain(ctx context.Context, err error) error {
 	p := d.register.Policy()
 	base, err1 := d.revisionFiles(ctx, against(p, outdated.Base))
 	live, err2 := d.revisionFiles(ctx, p.Against())
-	if err1 != nil || err2 != nil {
-		return err
+	if err1 == nil && err2 == nil {
+		outdated.Underneath = policies.Changed(base, live)
 	}
-	changed := strings.Join(policies.Changed(base, live), ", ")
-	if changed == "" {
-		changed = "no file"
-	}
-	return fmt.Errorf("%w; changed underneath: %s", err, changed)
+	return err
 }
 
 // rebase puts the changes of a draft on the policy that is live. It refuses, and names the files, where both changed one.

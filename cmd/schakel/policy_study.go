@@ -182,7 +182,8 @@ func (d *desk) readReport(ctx context.Context, h broker.Hash) (json.RawMessage, 
 		return nil, fmt.Errorf("read report %.12s: %w", h, err)
 	}
 	if broker.Hash(sha256.Sum256(data)) != h {
-		return nil, fmt.Errorf("read report %.12s: it was altered in the journal; submit the draft again", h)
+		return nil, broker.Told(fmt.Sprintf("Rapport %.12s is in het journaal gewijzigd; meld dit aan de beheerder en laat het opnieuw indienen.", h),
+			fmt.Sprintf("read report %.12s: it was altered in the journal; submit the draft again", h))
 	}
 	return data, nil
 }

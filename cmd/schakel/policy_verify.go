@@ -40,16 +40,16 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 		return err
 	}
 	if rules, guardrails := policies.Part(policies.Changed(base, files)); rules != draft.Rules || guardrails != draft.Guardrails {
-		return worded{"Er veranderen andere bestanden dan de indiener zei; laat het opnieuw indienen.",
-			"it changes other files than its author said; have it submitted again"}
+		return broker.Told("Er veranderen andere bestanden dan de indiener zei; laat het opnieuw indienen.",
+			"it changes other files than its author said; have it submitted again")
 	}
 	kept, err := d.verifyKept(ctx, draft)
 	if err != nil {
 		return err
 	}
 	if !workbench.Check(files).OK() {
-		return worded{"Het klopt niet, wat de rapporten ook zeggen; laat het herstellen en opnieuw indienen.",
-			"it does not pass `schakel policy check`, whatever its reports say; have it mended and submitted again"}
+		return broker.Told("Het klopt niet, wat de rapporten ook zeggen; laat het herstellen en opnieuw indienen.",
+			"it does not pass `schakel policy check`, whatever its reports say; have it mended and submitted again")
 	}
 	suite, err := workbench.NewSuite(files)
 	if err != nil {
@@ -60,8 +60,8 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 		return err
 	}
 	if !tests.OK() {
-		return worded{"De testen slagen niet of raken niet elke regel, wat de rapporten ook zeggen; laat het herstellen en opnieuw indienen.",
-			"it does not pass `schakel policy test`, whatever its reports say; have it mended and submitted again"}
+		return broker.Told("De testen slagen niet of raken niet elke regel, wat de rapporten ook zeggen; laat het herstellen en opnieuw indienen.",
+			"it does not pass `schakel policy test`, whatever its reports say; have it mended and submitted again")
 	}
 	mutation, err := suite.Mutate(ctx)
 	if err != nil {
@@ -75,8 +75,8 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 		return err
 	}
 	if !c.Guardrails.OK() {
-		return worded{"Het breekt een vangrail, wat de rapporten ook zeggen.",
-			"it breaks a guardrail, whatever its reports say; `schakel policy guardrails` shows which"}
+		return broker.Told("Het breekt een vangrail, wat de rapporten ook zeggen.",
+			"it breaks a guardrail, whatever its reports say; `schakel policy guardrails` shows which")
 	}
 	if err := same("wat er verandert", "what it changes", c, draft.Reports.Difference, kept.difference); err != nil {
 		return err
@@ -88,6 +88,12 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 		return err
 	}
 	if err := same("het rapport over de gevolgen", "its impact report", impact, draft.Reports.Impact, kept.impact); err != nil {
+		if impact.Closed > kept.window.Closed {
+			return broker.Told("Sinds het indienen is gewist welke organisatie en zaak bij een deel van de vastgelegde vragen horen. Het rapport over de gevolgen is daardoor niet opnieuw te maken. "+
+				"Laat hetzelfde ontwerp opnieuw toetsen en indienen; aan de inhoud hoeft niets te veranderen.",
+				"since it was submitted, keys were erased that tell which agency and case some of the recorded requests are of, so its impact report can't be made again; "+
+					fmt.Sprintf("have the same draft submitted again with `schakel policy submit --rebase %d`: nothing in it needs to change", draft.Number))
+		}
 		return err
 	}
 	widens, err := (study{Difference: &c}).widens(files)
@@ -97,8 +103,8 @@ func (d *desk) verifyProposal(ctx context.Context, draft register.Draft, progres
 	if !slices.EqualFunc(widens, draft.Widens, func(a, b register.Widening) bool {
 		return a.Field == b.Field && a.Domain == b.Domain && slices.Equal(a.Kinds, b.Kinds)
 	}) {
-		return worded{"Houders gaan van andere velden meer geven dan de indiener zei; laat het opnieuw indienen.",
-			"it widens other fields than its author said; have it submitted again"}
+		return broker.Told("Houders gaan van andere velden meer geven dan de indiener zei; laat het opnieuw indienen.",
+			"it widens other fields than its author said; have it submitted again")
 	}
 	d.proved.Store(string(said), true)
 	return nil
@@ -110,6 +116,7 @@ type keptReports struct {
 	window                    struct {
 		Base, Draft  broker.Revision
 		Since, Until time.Time
+		Closed       int
 	}
 }
 
@@ -120,8 +127,8 @@ func (d *desk) verifyKept(ctx context.Context, draft register.Draft) (k keptRepo
 		into   *json.RawMessage
 	}{{draft.Reports.Tests, &k.tests}, {draft.Reports.Difference, &k.difference}, {draft.Reports.Impact, &k.impact}} {
 		if r.digest == (broker.Hash{}) {
-			return k, worded{"Niet elk rapport is gemaakt; laat het opnieuw indienen.",
-				"not every report of it was made; have it submitted again"}
+			return k, broker.Told("Niet elk rapport is gemaakt; laat het opnieuw indienen.",
+				"not every report of it was made; have it submitted again")
 		}
 		if *r.into, err = d.readReport(ctx, r.digest); err != nil {
 			return k, err
@@ -133,11 +140,11 @@ func (d *desk) verifyKept(ctx context.Context, draft register.Draft) (k keptRepo
 	}
 	switch {
 	case !tests.OK() || tests.Mutation == nil || !tests.Mutation.OK():
-		return k, worded{"De testen slaagden niet, of iets wat wordt gegeven is niet getest; laat het herstellen en opnieuw indienen.",
-			"its tests failed, or a grant is not tested; have it mended and submitted again"}
+		return k, broker.Told("De testen slaagden niet, of iets wat wordt gegeven is niet getest; laat het herstellen en opnieuw indienen.",
+			"its tests failed, or a grant is not tested; have it mended and submitted again")
 	case k.window.Draft != draft.Revision || k.window.Base != against(d.register.Policy(), draft.Base):
-		return k, worded{"Het rapport over de gevolgen gaat over een andere wijziging; laat het opnieuw indienen.",
-			"its impact report is about another change; have it submitted again"}
+		return k, broker.Told("Het rapport over de gevolgen gaat over een andere wijziging; laat het opnieuw indienen.",
+			"its impact report is about another change; have it submitted again")
 	}
 	return k, nil
 }
@@ -149,17 +156,9 @@ func same(nl, en string, again any, digest broker.Hash, kept json.RawMessage) er
 		return err
 	}
 	parts := differs(kept, data)
-	return worded{fmt.Sprintf("Opnieuw gemaakt is %s niet zoals in de rapporten staat (%s); laat het opnieuw indienen.", nl, parts),
-		fmt.Sprintf("%s was worked out again and is not what its reports say: %s; have it submitted again", en, parts)}
+	return broker.Told(fmt.Sprintf("Opnieuw gemaakt is %s niet zoals in de rapporten staat (%s); laat het opnieuw indienen.", nl, parts),
+		fmt.Sprintf("%s was worked out again and is not what its reports say: %s; have it submitted again", en, parts))
 }
-
-// worded is an error that an officer meets on a page too.
-type worded struct{ nl, en string }
-
-func (w worded) Error() string { return w.en }
-
-// Words implements console.Worded.
-func (w worded) Words() broker.Text { return broker.Text{NL: w.nl, EN: w.en} }
 
 // differs names the parts in which two reports differ, with what they were and are where that is short; in no language.
 func differs(kept, again json.RawMessage) string {

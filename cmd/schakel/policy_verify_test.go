@@ -3,6 +3,8 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -25,6 +27,7 @@ import (
 type offices struct {
 	*desk
 	blobs  map[string][]byte // that the journal gives otherwise than they were put
+	writer *audit.Writer
 	append register.Appender
 	signer map[string]keys.Signer
 }
@@ -40,11 +43,10 @@ func newOffices(t *testing.T) *offices {
 	if o.desk, err = newDesk(t.Context(), other, ring); err != nil {
 		t.Fatal(err)
 	}
-	writer, err := audit.Open(t.Context(), o.writerConfig(adminWriter, dir))
-	if err != nil {
+	if o.writer, err = audit.Open(t.Context(), o.writerConfig(adminWriter, dir)); err != nil {
 		t.Fatal(err)
 	}
-	o.append = appender(writer)
+	o.append = appender(o.writer)
 	live, err := o.keepPolicy(t.Context(), policiestest.Small())
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +73,32 @@ func (o *offices) do(t *testing.T, c ...register.Command) {
 	}
 }
 
+// asked records requests, each of a case of its own, that the policy in force decided.
+func (o *offices) asked(t *testing.T, n int) {
+	t.Helper()
+	live, _ := o.register.Revision()
+	if err := o.loadPolicy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	q := broker.Query{V: broker.QueryVersion, Agency: broker.QueryAgency{Kind: "gemeente", Mandates: []broker.Mandate{"wgs"}}, Role: "wijkteammedewerker",
+		Purpose: "ontruiming-voorkomen", Relation: broker.Relation{Case: broker.CaseAssigned, Municipality: broker.MunicipalitySame},
+		Subject:    broker.QuerySubject{Kind: broker.SubjectHousehold, Age: broker.AgeUnknown},
+		Agreements: []broker.Domain{"huur"}, Fields: []broker.Field{"huur.achterstand.maanden"}}.Canonical()
+	decision, err := o.decider.Decide(t.Context(), live, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		e := broker.Event{Position: o.register.Position(), Common: broker.Common{Policy: broker.PolicyRef{Revision: live, Engine: o.decider.Engine()}, Queries: []json.RawMessage{q.Bytes()},
+			Decisions: []json.RawMessage{decision.Bytes()}, Subjects: []broker.SubjectQueries{{Subject: broker.Household, Queries: []int{0}}}},
+			Staff: broker.Staff{Agency: "00000099000000099000", Worker: "w", Role: q.Role, Purpose: q.Purpose, Case: broker.CaseID(fmt.Sprintf("zaak-%d", i)),
+				Request: broker.RequestID(fmt.Sprintf("%08x-0000-7000-8000-%012x", time.Now().UnixMilli()>>16, time.Now().UnixNano()&0xffffffffffff))}}
+		if _, err := o.writer.Append(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // studied makes every report of a draft on what is live.
 func (o *offices) studied(t *testing.T, files map[string][]byte) study {
 	t.Helper()
@@ -79,7 +107,8 @@ func (o *offices) studied(t *testing.T, files map[string][]byte) study {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	s, err := look(t.Context(), studied{base: base, draft: files, requests: recorded(t.Context(), o.store, o.ring, now, now), since: now, until: now,
+	since := now.Add(-time.Hour)
+	s, err := look(t.Context(), studied{base: base, draft: files, requests: recorded(t.Context(), o.store, o.ring, since, now), since: since, until: now,
 		progress: func(string) {}})
 	if err != nil {
 		t.Fatal(err)
@@ -232,6 +261,43 @@ func TestForgedReportsAreNotApproved(t *testing.T) {
 	}
 	if err := o.approve(t.Context(), o.append, n, "collega", o.signer["collega"]); err != nil {
 		t.Errorf("the honest one: %v", err)
+	}
+}
+
+// The log grows while a proposal waits: what is approved is counted over the window of its report, and comes out the same. Where
+// keys were erased since, it can't; that is said, with what to do, and then it can be approved.
+func TestApprovedWhileTheLogGrows(t *testing.T) {
+	o := newOffices(t)
+	submitted := func(requests, closed int, cases workbench.Count) int {
+		t.Helper()
+		s := o.studied(t, policiestest.Wider())
+		if i := s.Impact; i.Requests != requests || i.Closed != closed || len(i.Changes) != 1 || i.Changes[0].Cases != cases {
+			t.Fatalf("impact: %+v", i)
+		}
+		n, err := o.submit(t.Context(), o.append, "schrijver", o.signer["schrijver"], "meer", o.register.Policy().Live, policiestest.Wider(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	approve := func(n int) error { return o.approve(t.Context(), o.append, n, "collega", o.signer["collega"]) }
+	o.asked(t, 12)
+	n := submitted(12, 0, 12)
+	o.asked(t, 3)
+	if err := approve(n); err != nil {
+		t.Errorf("the log grew: %v", err)
+	}
+	n = submitted(15, 0, 12)
+	if err := o.store.DeleteKeys(t.Context(), []string{audit.StaffKey(time.Now())}); err != nil {
+		t.Fatal(err)
+	}
+	var told broker.Worded
+	if err := approve(n); !errors.As(err, &told) || !strings.Contains(told.NL, "gewist") || !strings.Contains(told.NL, "opnieuw toetsen en indienen") ||
+		!strings.Contains(told.EN, fmt.Sprintf("submit --rebase %d", n)) {
+		t.Errorf("keys were erased: %v", err)
+	}
+	if err := approve(submitted(15, 15, 0)); err != nil {
+		t.Errorf("submitted again: %v", err)
 	}
 }
 

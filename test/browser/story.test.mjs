@@ -177,7 +177,7 @@ step("an author can't approve", async () => {
   second = await author.locator("main code[title]").first().getAttribute("title");
   await recount(author);
   assert.equal(await author.getByRole("button", { name: "Keur dit voorstel goed" }).count(), 0);
-  assert.match(await forge(author, "/voorstel/1/goedkeuren", { revisie: second }), /^4\d\d [^]*ask a colleague/, "nor past the page");
+  assert.match(await forge(author, "/voorstel/1/goedkeuren", { revisie: second }), /^4\d\d [^]*vraag een collega/, "nor past the page");
 });
 
 step("a colleague approves, by keyboard; an altered bundle is refused, and the last good one serves on", async () => {
