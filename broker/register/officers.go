@@ -195,7 +195,7 @@ func (e env) acting(ref OfficerRef, what broker.Text, roles ...OfficerRole) (*Of
 	case o.Suspended:
 		return nil, errors.New("this officer is suspended; another must do it")
 	case !slices.Contains(roles, o.Role):
-		return nil, broker.Told(fmt.Sprintf("Een %s mag niet %s; dat is voor een %s.", o.Role, what.NL, either(roles, "of")),
+		return nil, broker.Told(fmt.Sprintf("Een %s mag dit niet (%s); dat is voor een %s.", o.Role, what.NL, either(roles, "of")),
 			fmt.Sprintf("a %s may not %s; that is for a %s", o.Role, what.EN, joined(roles)))
 	}
 	return o, nil

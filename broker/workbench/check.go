@@ -166,7 +166,7 @@ func inDutch(message string) string {
 		{`^var (.+) is unsafe$`, "de variabele $1 krijgt nergens een waarde"},
 		{`^(?:assigned|declared) var (.+) unused$`, "de variabele $1 wordt niet gebruikt"},
 		{`^undefined ref: (.+)$`, "dit pad bestaat niet: $1"},
-		{`^unexpected (.+?) token\b.*$`, "hier klopt de schrijfwijze niet, bij: $1"},
+		{`^unexpected (.+?) token(|: .*)$`, "hier klopt de schrijfwijze niet, bij: $1$2"},
 		{`^rule (.+) is recursive: (.+)$`, "de regel $1 verwijst naar zichzelf: $2"},
 		{`^(.+) keyword cannot be used for rule .*$`, "hier hoort het woord $1 niet"},
 	} {

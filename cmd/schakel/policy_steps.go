@@ -196,7 +196,7 @@ func (d *desk) draft(ctx context.Context, n int) (register.Draft, error) {
 	return draft, nil
 }
 
-// explain adds to the error of an outdated draft what changed underneath it.
+// explain says of an outdated draft what changed underneath it. Other errors stay as they are.
 func (d *desk) explain(ctx context.Context, err error) error {
 	var outdated *register.OutdatedError
 	if !errors.As(err, &outdated) {
@@ -208,7 +208,7 @@ func (d *desk) explain(ctx context.Context, err error) error {
 	if err1 == nil && err2 == nil {
 		outdated.Underneath = policies.Changed(base, live)
 	}
-	return err
+	return outdated
 }
 
 // rebase puts the changes of a draft on the policy that is live. It refuses, and names the files, where both changed one.
