@@ -53,7 +53,7 @@ func everythingSaid(t *testing.T) (out []said) {
 // TestTemplatesSayEverythingTwice: no letter of a template is shown that does not go through Say, but for names.
 func TestTemplatesSayEverythingTwice(t *testing.T) {
 	for _, p := range everythingSaid(t) {
-		if p.nl == p.en && !slices.Contains([]string{"privacy officer", "auditor", "Gateways", "was", "Was", "Stop"}, p.nl) {
+		if p.nl == p.en && !slices.Contains([]string{"privacy officer", "auditor", "Gateways", "was", "Was"}, p.nl) {
 			t.Errorf("%q is said the same in both languages", p.nl)
 		}
 	}
