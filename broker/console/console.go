@@ -149,6 +149,7 @@ func New(c Config) (*Console, error) {
 		return nil, fmt.Errorf("new console: %w", err)
 	}
 	k.routes, k.menu, k.fail = k.table(), k.mainPages, (*call).fail
+	k.stopped = func() bool { return c.Desk.Policy().Stop != nil }
 	k.ready()
 	return k, nil
 }

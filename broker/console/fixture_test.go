@@ -39,8 +39,9 @@ type desk struct {
 	wrong     error              // what working a proposal out again finds
 	decisions []console.Decision // of the log; the first has id answer(0), and so on
 	unlogged  error              // why a view can't be recorded
-	gateways  func()             // what happens meanwhile, where not nil
-	problem   string             // of the gateway
+	stop      *register.Stop
+	gateways  func() // what happens meanwhile, where not nil
+	problem   string // of the gateway
 }
 
 // answer is the id of the n-th recorded decision.
@@ -81,7 +82,7 @@ func (d *desk) Agreements() []register.Agreement {
 
 func (d *desk) Policy() register.Policy {
 	r := d.live()
-	p := register.Policy{Live: r, Drafts: d.proposals}
+	p := register.Policy{Live: r, Drafts: d.proposals, Stop: d.stop}
 	for old := range d.old {
 		p.History = append(p.History, register.Activation{Revision: old})
 	}

@@ -239,6 +239,9 @@ func (c *call) Here() string {
 	return c.r.URL.RequestURI()
 }
 
+// Stopped tells whether the emergency stop is on.
+func (c *call) Stopped() bool { return c.site.stopped != nil && c.site.stopped() }
+
 // May tells whether the reader may use a route, by its pattern in the table.
 func (c *call) May(method, pattern string) bool { return c.site.may(c.person, method, pattern) }
 

@@ -246,6 +246,16 @@ func TestStop(t *testing.T) {
 	if len(s.desk.steps) != 0 {
 		t.Fatalf("it stopped: %v", s.desk.steps)
 	}
+	const loud = "Noodstop: alles wordt geweigerd."
+	if _, body := v.get("/matrix"); strings.Contains(body, loud) {
+		t.Error("a stop is told of where there is none")
+	}
+	s.desk.stop = &register.Stop{Base: s.desk.live(), Reason: "oefening"}
+	for _, path := range []string{"/", "/matrix", "/beleid", "/ontwerpen", "/bestaat-niet"} {
+		if _, body := v.get(path); !strings.Contains(body, loud) {
+			t.Errorf("%s does not tell of the stop", path)
+		}
+	}
 	v.send("/noodstop", url.Values{"reden": {"lek"}, "zeker": {"ja"}})
 	if !slices.Equal(s.desk.steps, []string{"stop p1 lek"}) {
 		t.Errorf("steps: %v", s.desk.steps)

@@ -25,6 +25,7 @@ type site struct {
 	routes   []route
 	menu     func(*call) []link
 	fail     func(*call, error) // shows an error as a page
+	stopped  func() bool        // the emergency stop is on, which every page says; nil where pages don't
 	log      *slog.Logger
 	now      func() time.Time
 	handler  http.Handler
