@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,13 +37,7 @@ func newServe() *cobra.Command {
 	return c
 }
 
-// headroom is memory that a gateway claims and never touches, so that it takes up address space and nothing else. The
-// garbage collector counts it as in use and waits for as much garbage again: without it a gateway with a small register
-// collects four times a second at half load, and each time answers wait.
-const headroom = 128 << 20
-
 func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
-	defer runtime.KeepAlive(make([]byte, headroom))
 	store, ring, err := cfg.open(ctx, 0)
 	if err != nil {
 		return err

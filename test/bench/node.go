@@ -185,7 +185,7 @@ func (n *node) close(ctx context.Context) error {
 	return errors.Join(n.writer.Close(ctx), n.store.Close())
 }
 
-// headroom is what cmd/schakel serve claims for the garbage collector.
+// headroom is what cmd/schakel claims for the garbage collector.
 const headroom = 128 << 20
 
 // serveNode runs a gateway until its input ends.

@@ -12,6 +12,7 @@ import (
 // Run runs the tests of a package with schakel at binary: the one that $SCHAKEL_BINARY names, which test/run has built, or one
 // that is built now. It gives the exit code.
 func Run(m *testing.M, binary *string) int {
+	_ = os.Unsetenv("GOGC") // is the tests' own: what they start collects as in a deployment
 	if *binary = os.Getenv("SCHAKEL_BINARY"); *binary != "" {
 		return m.Run()
 	}
