@@ -25,7 +25,7 @@ func TestGuardrails(t *testing.T) {
 		"form-in-catalog": {{"schakel/field.rego", "full := \"exact\" if {\n\t\"exact\" in input.field.forms", "full := \"yes-no\" if {\n\t\"exact\" in input.field.forms"}},
 		"care-not-for-enforcement": {{"schakel/settings/data.json", `"handhaving"`, `"gecoordineerde-aanpak"`},
 			{"schakel/law/jeugd.rego", "	input.purpose == \"ondertoezichtstelling\"\n	input.field.domain == \"ggz\"", "	input.purpose == \"handhaving\"\n	input.field.domain == \"ggz\""}},
-		"no-criminal-in-emergency": {{"schakel/law/noodsituatie.rego", "	input.field.domain in data.schakel.settings.emergency.domains\n	field.contact\n", ""},
+		"no-criminal-in-emergency": {{"schakel/law/noodsituatie.rego", "	listed\n	field.contact\n", ""},
 			{"schakel/settings/data.json", `"justitie.detentie.einddatum"`, `"ggz.diagnose"`}},
 	} {
 		t.Run(name, func(t *testing.T) {

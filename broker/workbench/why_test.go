@@ -143,6 +143,11 @@ func TestWhyAgreesWithTheDecision(t *testing.T) {
 		}
 		for _, f := range r.Fields {
 			holds := slices.ContainsFunc(f.Attempts, func(a workbench.Attempt) bool { return a.Holds })
+			for _, x := range f.Failed {
+				if x.Title == (broker.Text{}) {
+					t.Errorf("%s: %s:%d has no name: %s", f.Field, x.File, x.Line, x.Source)
+				}
+			}
 			switch {
 			case f.Grant != nil && holds:
 				given++

@@ -62,6 +62,42 @@ rows contains {"give": "emergency", "basis": "avg-9-2c", "mandate": "none"} if {
 }
 
 # METADATA
+# title: Er is een noodsituatie – There is an emergency
+# description: |
+#   NL: Iemand van de eigen organisatie meldde die, en hij duurt nog.
+#   EN: Somebody of the own agency declared it, and it lasts.
+# custom:
+#   basis: AVG 6(1)d
+declared if input.emergency.active
+
+# METADATA
+# title: Een domein voor noodsituaties – A domain for emergencies
+# description: |
+#   NL: Het domein staat in de lijst van wat in een noodsituatie gedeeld mag worden.
+#   EN: The domain is on the list of what may be shared in an emergency.
+# custom:
+#   basis: AVG 9(2)c
+listed if input.field.domain in data.schakel.settings.emergency.domains
+
+# METADATA
+# title: De houder gaat akkoord – The holder agrees
+# description: |
+#   NL: De houder van dit domein deelt in deze noodsituatie.
+#   EN: The holder of this domain shares in this emergency.
+# custom:
+#   basis: KNMG
+holder_agrees if input.field.domain in input.emergency.domains
+
+# METADATA
+# title: Een zaak bij de eigen organisatie – A case at the own agency
+# description: |
+#   NL: Van de vrager, een team of een collega.
+#   EN: Of the asker, a team or a colleague.
+# custom:
+#   basis: AVG 5(1)b
+own_case if input.relation.case in {"assigned", "team", "agency"}
+
+# METADATA
 # title: Contact in een noodsituatie – Contact in an emergency
 # description: |
 #   NL: Er is een noodsituatie, de houder van dit domein gaat akkoord, en het huishouden heeft een zaak bij de eigen organisatie.
@@ -70,11 +106,11 @@ rows contains {"give": "emergency", "basis": "avg-9-2c", "mandate": "none"} if {
 #   basis: AVG 6(1)d, 9(2)c
 allowed contains {"form": field.full, "basis": row.basis} if {
 	some row in rows
-	input.field.domain in data.schakel.settings.emergency.domains
+	listed
 	field.contact
-	input.emergency.active
-	input.field.domain in input.emergency.domains
-	input.relation.case in {"assigned", "team", "agency"}
+	declared
+	holder_agrees
+	own_case
 	asker.mandated(row)
 	asker.same_municipality(row)
 	conditions.always
