@@ -32,6 +32,8 @@ func TestRedisHangs(t *testing.T) {
 				t.Fatal(err)
 			case h.status != http.StatusServiceUnavailable || h.signature != "" || h.code == "":
 				t.Errorf("%v into the pause: %d %.200s", time.Since(paused), h.status, h.body)
+			case h.took > limit:
+				t.Errorf("503 %s after %v", h.code, h.took)
 			}
 			time.Sleep(lead)
 		}
@@ -42,6 +44,9 @@ func TestRedisHangs(t *testing.T) {
 		d.redis.Resume(t)
 		back := c.more(t, 20)
 		c.stop(t)
+		if c.slow() > limit {
+			t.Errorf("a 503 took %v", c.slow())
+		}
 		added := log.next(t)
 		added.crashes(t, 0)
 		added.holds(t, c)

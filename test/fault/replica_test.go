@@ -45,6 +45,9 @@ func TestReplicaGone(t *testing.T) {
 		if n := c.count(); n != answers {
 			t.Errorf("the replica %s: %d answers that it did not confirm", how, n-answers)
 		}
+		if c.slow() > limit {
+			t.Errorf("a 503 took %v", c.slow())
+		}
 		if how == "hangs" {
 			replica.Resume(t)
 		} else {
