@@ -67,7 +67,7 @@ type PartState string
 
 // Closed list of PartState.
 const (
-	PartClosed  PartState = "closed"  // no key ring at hand
+	PartClosed  PartState = "closed"  // nobody opened it
 	PartErased  PartState = "erased"  // its key was deleted
 	PartDamaged PartState = "damaged" // altered, or under a key that isn't its own
 )

@@ -26,25 +26,39 @@ func newAudit() *cobra.Command {
 }
 
 func newAuditLog(w *where) *cobra.Command {
+	var look lookOver
 	var asJSON, follow bool
 	c := &cobra.Command{
 		Use:   "log",
 		Short: "One event a line, oldest first, with its hash",
-		Long: `One event a line, oldest first, with its hash. With the key ring at hand the encrypted parts are opened;
-without it they stay closed, and everything else can be read and verified. With --follow it outlives a server that stops and
-starts again, or a Redis that is away for a while, and says on standard error that it waits.`,
+		Long: `One event a line, oldest first, with its hash. The encrypted parts, about staff and data subjects, stay closed, and need no
+key ring. An officer whom the policy permits it opens them with --officer, --purpose and --ground; that they look is recorded
+first. With --follow it outlives a server that stops and starts again, or a Redis that is away for a while, and says on standard
+error that it waits.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			opens := look != (lookOver{})
+			if opens && follow {
+				return &exitError{exitUsage, errors.New("what is to come can't be opened beforehand: leave --follow out, or --officer, --purpose and --ground")}
+			}
+			var ring *keys.Ring
+			if opens {
+				err := w.write(c.Context(), adminWriter, func(d *desk, writer *audit.Writer) error {
+					ring = d.ring
+					return look.record(c.Context(), d, writer, w.data, audit.Viewed{How: "audit log"}, "the whole log")
+				})
+				if err != nil {
+					return err
+				}
+			}
 			store := &followed{where: w, say: c.ErrOrStderr()}
 			if _, err := store.open(c.Context()); err != nil {
 				return err
 			}
 			defer store.close()
 			cfg := audit.LogConfig{Store: store, Follow: follow, End: store.end, Failed: store.failed}
-			if ring, err := w.openRing(); err == nil {
+			if opens {
 				cfg.Vault = keys.NewVault(store, ring)
-			} else {
-				_, _ = fmt.Fprintln(c.ErrOrStderr(), "the encrypted parts stay closed:", err)
 			}
 			out := c.OutOrStdout()
 			for e, err := range audit.Log(c.Context(), cfg) {
@@ -66,6 +80,7 @@ starts again, or a Redis that is away for a while, and says on standard error th
 			return nil
 		},
 	}
+	look.flags(c)
 	jsonFlag(c, &asJSON)
 	c.Flags().BoolVar(&follow, "follow", false, "wait for new events, until Ctrl-C")
 	return c

@@ -142,14 +142,11 @@ func TestAnswerOnPages(t *testing.T) {
 		}
 	}
 	done()
-	var log bytes.Buffer
-	if code := run(t.Context(), []string{"audit", "log", "--data", l.dir}, nil, &log, &say); code != 0 {
-		t.Fatal(say.String())
-	}
+	log := l.opened(t, "canary-auditor")
 	for _, text := range []string{`how="console verzoek" worker="canary-fg" purpose="klacht" ground="canary-ground" sought="request BCDF-2345"`,
 		`how="console ontvangers" worker="canary-fg" purpose="klacht" ground="canary-ground" sought="data subject 1.`} {
-		if strings.Count(log.String(), text) != 1 {
-			t.Errorf("not once in the log: %s\n%s", text, log.String())
+		if strings.Count(log, text) != 1 {
+			t.Errorf("not once in the log: %s\n%s", text, log)
 		}
 	}
 }

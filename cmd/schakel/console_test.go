@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -63,12 +62,8 @@ func TestDecisionOnAPage(t *testing.T) {
 	if err := d.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	var log, errs bytes.Buffer
-	if code := run(context.Background(), []string{"audit", "log", "--data", l.dir}, nil, &log, &errs); code != 0 {
-		t.Fatal(errs.String())
-	}
-	if strings.Count(log.String(), " view of=") != 1 || !strings.Contains(log.String(), `how="console waarom" worker="canary-auditor"`) {
-		t.Errorf("views in the log:\n%s", log.String())
+	if log := l.opened(t, "canary-auditor"); strings.Count(log, " view of=") != 2 || !strings.Contains(log, `how="console waarom" worker="canary-auditor"`) {
+		t.Errorf("views in the log:\n%s", log)
 	}
 }
 

@@ -59,7 +59,6 @@ func TestFollowLetsGoAndComesBack(t *testing.T) {
 		_ = stderr.Close()
 	}()
 	lines, said := bufio.NewScanner(out), bufio.NewScanner(errs)
-	awaitLine(t, said, "stay closed")
 	awaitLine(t, lines, " gw 1-0 start")
 	add(2, func() { awaitLine(t, said, "waiting until it can") })
 	awaitLine(t, said, "can be read again")

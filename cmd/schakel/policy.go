@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,11 +25,6 @@ func newPolicy() *cobra.Command {
 ships with Schakel when neither is named. The shipped policy is an example: a lawyer reviews it before use.`,
 	}
 	w.flags(c)
-	c.PersistentPreRun = func(*cobra.Command, []string) {
-		if os.Getenv("GOGC") == "" {
-			debug.SetGCPercent(400) // a command that ends soon collects seldom: a sixth less of the processor
-		}
-	}
 	var asJSON, quick bool
 	c.PersistentFlags().BoolVar(&asJSON, "json", false, "print JSON")
 	sub := func(use, short string, do func(c *cobra.Command, files map[string][]byte) error) *cobra.Command {

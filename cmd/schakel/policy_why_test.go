@@ -72,13 +72,19 @@ func TestWhyOfARecordedDecision(t *testing.T) {
 	if code, _, say := whyCommand(t, "", "0193a2b4-0000-7000-8000-000000000000", "--data", l.dir, "--officer", "canary-officer"); code != exitFailure || !strings.Contains(say, "not in the log") {
 		t.Errorf("exit %d: %s", code, say)
 	}
+	if log := l.opened(t, "canary-officer"); strings.Count(log, " view of=") != 2 || !strings.Contains(log, `how="policy why" worker="canary-officer"`) {
+		t.Errorf("views in the log:\n%s", log)
+	}
+}
+
+// opened is the log as an auditor reads it, with the look that this is.
+func (l *impactLog) opened(t *testing.T, auditor string) string {
+	t.Helper()
 	var log, errs bytes.Buffer
-	if code := run(context.Background(), []string{"audit", "log", "--data", l.dir}, nil, &log, &errs); code != 0 {
+	if code := run(t.Context(), []string{"audit", "log", "--data", l.dir, "--officer", auditor, "--purpose", "controle", "--ground", "AVG 32, steekproef"}, nil, &log, &errs); code != 0 {
 		t.Fatal(errs.String())
 	}
-	if strings.Count(log.String(), " view of=") != 1 || !strings.Contains(log.String(), `how="policy why" worker="canary-officer"`) {
-		t.Errorf("views in the log:\n%s", log.String())
-	}
+	return log.String()
 }
 
 // officers adds an auditor to the register, and another who is suspended.

@@ -129,7 +129,7 @@ func TestAuditLooks(t *testing.T) {
 			t.Errorf("%v: want …%s…, %v, %s%s", no.args, no.says, err, text, say)
 		}
 	}
-	log := do("audit", "log")
+	log := w.opened(t)
 	if n := strings.Count(log, `view of=many how="audit looks" worker="fg-1" purpose="controle" ground="AVG 32, steekproef canary-8" sought="looks that nothing explains"`); n != 3 {
 		t.Errorf("%d looks over the list are recorded, want 3\n%s", n, log)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/seal"
 	"github.com/schakel/schakel/keys"
 )
@@ -77,18 +78,9 @@ func TestHTTPEndToEnd(t *testing.T) {
 		if id(t, first) == id(t, second) {
 			t.Error("an answer was kept and given again")
 		}
-		out, err := w.schakel("audit", "log", "--json")
-		if err != nil {
-			t.Fatal(out)
-		}
-		lines := strings.Split(strings.TrimSpace(out), "\n")
-		var one, two struct{ Hash, RepeatOf string }
-		for i, into := range []any{&one, &two} {
-			if err := json.Unmarshal([]byte(lines[len(lines)-2+i]), into); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if two.RepeatOf != one.Hash || one.RepeatOf != "" {
+		events := w.events(t)
+		one, two := events[len(events)-2], events[len(events)-1]
+		if two.RepeatOf != one.Hash || one.RepeatOf != (broker.Hash{}) {
 			t.Errorf("first %+v, repeat %+v", one, two)
 		}
 	})

@@ -42,19 +42,17 @@ func TestInvariantsEndToEnd(t *testing.T) {
 }
 
 type event struct {
-	Kind   string
-	Common broker.Common
-	Staff  *broker.Staff
+	Hash     broker.Hash
+	RepeatOf broker.Hash
+	Kind     string
+	Common   broker.Common
+	Staff    *broker.Staff
 }
 
 func (w *world) events(t *testing.T) []event {
 	t.Helper()
-	out, err := w.schakel("audit", "log", "--json")
-	if err != nil {
-		t.Fatal(out)
-	}
 	var events []event
-	for line := range strings.Lines(out) {
+	for line := range strings.Lines(w.opened(t, "--json")) {
 		var e event
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatal(err)

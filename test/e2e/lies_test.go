@@ -31,7 +31,6 @@ func TestLyingSources(t *testing.T) {
 	w.adjust = func(config map[string]any) {
 		config["limits"].(map[string]any)["sourceTimeout"] = "2s"
 	}
-	w.environ = []string{"GOGC=100"} // its memory is looked at
 	startRedis(t, w)
 	defer w.stop(t)
 	l := newLies(t, w)

@@ -330,11 +330,8 @@ func (c clerk) looked(v map[string]string, draft map[string][]byte) (answerID st
 			c.t.Fatalf("why for %s: %v %s%s", officer, err, out, say)
 		}
 	}
-	log, err := c.w.schakel("audit", "log")
-	if err != nil {
-		c.t.Fatal(log)
-	}
-	if n := strings.Count(log, " view of="); n != 2 || !strings.Contains(log, `how="policy why" worker="auditor-1"`) {
+	log := c.w.opened(c.t)
+	if n := strings.Count(log, " view of="); n != 3 || !strings.Contains(log, `how="policy why" worker="auditor-1"`) {
 		c.t.Errorf("%d views are recorded:\n%s", n, log)
 	}
 	return answer.ID

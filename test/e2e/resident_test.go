@@ -225,12 +225,12 @@ func TestResident(t *testing.T) {
 	}
 	w.counter(t, family[1].Reveal()+"\n", append(officer, "request", "make", "--kind", "complaint", "--text", answer)...)
 
-	log, err := w.schakel("audit", "log")
+	log := w.opened(t)
 	for _, want := range []string{`how="inzage" worker="inwoner" purpose="inzage" ground="AVG 15: eigen inzage, ingelogd" sought="data subject 1.`, ", for their representative 1.",
 		"request.made", "request.answered", "processing.restricted", "processing.lifted", "representation.added", `how="resident request show" worker="privacy-1"`, `how="resident request recipients" worker="privacy-1" purpose="inzage" ground="AVG 19, dossier 1" sought="data subject 1.`,
 		`how="resident report" worker="privacy-1" purpose="inzage" ground="AVG 15, dossier 2; identiteit gezien: paspoort"`} {
-		if err != nil || !strings.Contains(log, want) {
-			t.Errorf("the log does not say %s: %v\n%s", want, err, log)
+		if !strings.Contains(log, want) {
+			t.Errorf("the log does not say %s:\n%s", want, log)
 		}
 	}
 	if out, err := w.schakel("audit", "verify"); err != nil {

@@ -70,6 +70,16 @@ func (w *world) schakel(args ...string) (out string, err error) {
 	}
 }
 
+// opened is the log with its encrypted parts open, as an auditor reads it, who is in it too: that they look is recorded first.
+func (w *world) opened(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := w.schakel(append([]string{"audit", "log", "--officer", "auditor-1", "--purpose", "controle", "--ground", "AVG 32, steekproef"}, args...)...)
+	if err != nil {
+		t.Fatal(out)
+	}
+	return out
+}
+
 // once is schakel for a server that may not be able to record.
 func (w *world) once(args ...string) (string, error) {
 	c := exec.Command(binary, args...)

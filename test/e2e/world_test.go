@@ -42,7 +42,6 @@ type world struct {
 	adjust func(config map[string]any) // changes what `schakel serve` is configured with; may be nil
 	hold   agencies.Config             // how the agencies on Redis are: Patience and Mark
 
-	environ    []string     // of the server, besides the test's own
 	passphrase string       // of the ring; "" is one that all have
 	client     *http.Client // that trusts the server
 }
@@ -135,7 +134,6 @@ func (w *world) run(t testing.TB, args ...string) {
 	out := &w.output
 	w.process = exec.Command(binary, args...)
 	w.process.Stdout, w.process.Stderr = out, out
-	w.process.Env = append(w.process.Environ(), w.environ...)
 	if err := w.process.Start(); err != nil {
 		t.Fatal(err)
 	}
