@@ -95,7 +95,7 @@ test("an auditor finds a disclosure, proves it, has it decided again, and sees w
   await look(page, "integriteit");
   assert.deepEqual(page.faults, []);
 
-  const log = await schakel("audit", "log", "--data", place.data);
+  const log = await schakel("audit", "log", "--data", place.data, "--officer", "auditor-1", "--purpose", "controle", "--ground", "AVG 32, steekproef");
   assert.equal(log.match(/how="console zoeken".* ground="AVG 39, dossier 7"/g).length >= 3, true);
   assert.equal(log.match(/how="console gebeurtenis" worker="auditor-1" purpose="controle"/g).length, 1);
   assert.match(log, /how="audit looks review: misuse\/reported" worker="auditor-1" purpose="controle" ground="AVG 39, dossier 7"/);
