@@ -92,12 +92,12 @@ func (r *Register) residentsEnd() map[string]time.Time {
 	return out
 }
 
-// MaxErasedResidents bounds of how many residents one erasure takes what the register has of them.
-const MaxErasedResidents = 2000
+// MaxErased bounds of how many residents, and of how many officers and teams, one erasure takes what the register has of them.
+const MaxErased = 2000
 
 // mayErase makes sure that nothing of these residents is in use.
 func (e env) mayErase(residents []broker.Touch) error {
-	if len(residents) > MaxErasedResidents {
+	if len(residents) > MaxErased {
 		return errors.New("it is of too many residents at once")
 	}
 	if len(residents) == 0 {

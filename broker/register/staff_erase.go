@@ -44,7 +44,7 @@ func (s *state) teamKeys(touch TouchFunc) map[string]Team {
 
 // mayEraseStaff makes sure that nothing under these keys is in use.
 func (e env) mayEraseStaff(keys []string) error {
-	if len(keys) > MaxErasedResidents {
+	if len(keys) > MaxErased {
 		return errors.New("it is of too many officers and teams at once")
 	}
 	if len(keys) == 0 {

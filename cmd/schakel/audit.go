@@ -41,8 +41,11 @@ error that it waits.`,
 			if opens && follow {
 				return &exitError{exitUsage, errors.New("what is to come can't be opened beforehand: leave --follow out, or --officer, --purpose and --ground")}
 			}
-			var ring *keys.Ring
+			store := &followed{where: w, say: c.ErrOrStderr()}
+			defer store.close()
+			cfg := audit.LogConfig{Store: store, Follow: follow, End: store.end, Failed: store.failed}
 			if opens {
+				var ring *keys.Ring
 				err := w.write(c.Context(), adminWriter, func(d *desk, writer *audit.Writer) error {
 					ring = d.ring
 					return look.record(c.Context(), d, writer, w.data, audit.Viewed{How: "audit log"}, "the whole log")
@@ -50,15 +53,14 @@ error that it waits.`,
 				if err != nil {
 					return err
 				}
-			}
-			store := &followed{where: w, say: c.ErrOrStderr()}
-			if _, err := store.open(c.Context()); err != nil {
+				whole, err := w.openStore(c.Context(), true)
+				if err != nil {
+					return err
+				}
+				defer func() { _ = whole.Close() }()
+				cfg = audit.LogConfig{Store: whole, Vault: keys.NewVault(whole, ring)}
+			} else if _, err := store.open(c.Context()); err != nil {
 				return err
-			}
-			defer store.close()
-			cfg := audit.LogConfig{Store: store, Follow: follow, End: store.end, Failed: store.failed}
-			if opens {
-				cfg.Vault = keys.NewVault(store, ring)
 			}
 			out := c.OutOrStdout()
 			for e, err := range audit.Log(c.Context(), cfg) {

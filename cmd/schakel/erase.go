@@ -227,7 +227,7 @@ func (d *desk) erase(ctx context.Context, q *eraseRequest, writer *audit.Writer,
 // residentsOf gives of whom what they asked goes. Of more than one erasure takes, the others stay for the next.
 func residentsOf(keys []string) (out []broker.Touch) {
 	for _, key := range keys {
-		if touch, is := register.ResidentOf(key); is && len(out) < register.MaxErasedResidents {
+		if touch, is := register.ResidentOf(key); is && len(out) < register.MaxErased {
 			out = append(out, touch)
 		}
 	}
@@ -237,7 +237,7 @@ func residentsOf(keys []string) (out []broker.Touch) {
 // staffOf gives the keys of officers and teams that go. Of more than one erasure takes, the others stay for the next.
 func staffOf(keys []string) (out []string) {
 	for _, key := range keys {
-		if register.IsStaffKey(key) && len(out) < register.MaxErasedResidents {
+		if register.IsStaffKey(key) && len(out) < register.MaxErased {
 			out = append(out, key)
 		}
 	}

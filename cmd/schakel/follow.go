@@ -87,30 +87,3 @@ func (f *followed) Writers(ctx context.Context) ([]string, error) {
 	}
 	return store.Writers(ctx)
 }
-
-// Keys implements keys.KeyStore.
-func (f *followed) Keys(ctx context.Context, ids []string) ([][]byte, error) {
-	store, err := f.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return store.Keys(ctx, ids)
-}
-
-// SwapKeys implements keys.KeyStore.
-func (f *followed) SwapKeys(ctx context.Context, swaps []journal.KeySwap) error {
-	store, err := f.open(ctx)
-	if err != nil {
-		return err
-	}
-	return store.SwapKeys(ctx, swaps)
-}
-
-// PutKeys implements keys.KeyStore.
-func (f *followed) PutKeys(ctx context.Context, keys []journal.WrappedKey) ([][]byte, error) {
-	store, err := f.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return store.PutKeys(ctx, keys)
-}
