@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/schakel/schakel/broker"
 )
@@ -52,9 +51,10 @@ func caseKey(touch TouchFunc, id broker.CaseID) (keyID, part string) {
 	return keyOfCase(touch.ofCase(id)), "case"
 }
 
-func keyOfCase(t broker.Touch) string { return "case:" + string(t) }
+// caseKeys begins the names of the data keys of cases.
+const caseKeys = "case:"
 
-func touchOfCase(keyID string) broker.Touch { return broker.Touch(strings.TrimPrefix(keyID, "case:")) }
+func keyOfCase(t broker.Touch) string { return caseKeys + string(t) }
 
 // caseTouches are those of every entry about a case: the case, and each person in it, since a household is also found by
 // a person.
@@ -73,7 +73,7 @@ func (OpenCase) kind() string                           { return "case.opened" }
 func (c OpenCase) key(touch TouchFunc) (string, string) { return caseKey(touch, c.ID) }
 
 func (c OpenCase) touches(e env) []broker.Touch {
-	return caseTouches(e.touch, c.file(e, 0))
+	return caseTouches(e.touch, c.file(0))
 }
 
 func (c OpenCase) check(e env) (Command, error) {
@@ -98,7 +98,7 @@ func (c OpenCase) check(e env) (Command, error) {
 	if err := c.checkPersons(e); err != nil {
 		return bad(err)
 	}
-	file := c.file(e, 0)
+	file := c.file(0)
 	file.workers, file.teams, file.coordinator = nil, nil, Worker{}
 	for _, a := range c.assignments() {
 		if err := a.fits(e, file); err != nil {
@@ -158,11 +158,11 @@ func (c Case) assignments() []assignment {
 	return out
 }
 
-// file gives the case as the view keeps it.
-func (c Case) file(e env, at broker.Position) *caseFile {
+// file gives the case that was opened at a position.
+func (c Case) file(at broker.Position) *caseFile {
 	f := &caseFile{
-		id: c.ID, touch: e.touch.ofCase(c.ID), kind: c.Kind, agency: e.oneCopy(c.Agency), municipality: c.Municipality, opened: at,
-		workers: slices.Clone(c.Workers), teams: c.Teams, coordinator: c.Coordinator,
+		id: c.ID, kind: c.Kind, agency: c.Agency, municipality: c.Municipality, opened: at,
+		workers: c.Workers, teams: c.Teams, coordinator: c.Coordinator,
 		members: make([]member, 0, len(c.Persons)),
 	}
 	for _, p := range c.Persons {
@@ -172,26 +172,15 @@ func (c Case) file(e env, at broker.Position) *caseFile {
 			restricted: p.Restricted, deceased: p.Deceased,
 		})
 	}
-	for i := range f.workers {
-		f.workers[i].Agency = e.oneCopy(f.workers[i].Agency)
-	}
 	f.holders = make([]caseHolder, 0, len(c.Holders))
 	for _, h := range c.Holders {
-		holder := caseHolder{oin: e.oneCopy(h.OIN)}
+		holder := caseHolder{oin: h.OIN}
 		for _, b := range h.Persons {
 			holder.members = append(holder.members, f.member(packBSN(b)))
 		}
 		f.holders = append(f.holders, holder)
 	}
 	return f
-}
-
-// oneCopy gives the text of an OIN that the agency itself has, so that a million cases don't each keep their own.
-func (s *state) oneCopy(oin broker.OIN) broker.OIN {
-	if a := s.agencies.get(oin); a != nil {
-		return a.OIN
-	}
-	return oin
 }
 
 func (c OpenCase) apply(e env, at broker.Position) error {
@@ -210,8 +199,8 @@ func (c OpenCase) apply(e env, at broker.Position) error {
 	if old := e.cases.get(c.ID); old != nil {
 		e.index.close(old) // its key was erased since, so that its id was free where the register was read anew
 	}
-	f := c.file(e, at)
-	e.putCase(f)
+	f := c.file(at)
+	e.cases.put(f)
 	e.index.open(f)
 	return nil
 }
@@ -238,7 +227,7 @@ func (c CloseCase) apply(e env, _ broker.Position) error {
 		return nil // erased
 	}
 	e.index.close(f)
-	e.putCase(&caseFile{id: f.id, touch: f.touch, kind: f.kind, agency: f.agency, opened: f.opened, closed: true})
+	e.cases.put(&caseFile{id: f.id, kind: f.kind, agency: f.agency, opened: f.opened, closed: true})
 	return nil
 }
 
@@ -264,6 +253,6 @@ func (s *state) changeCase(id broker.CaseID, change func(*caseFile) *caseFile) e
 	if f == nil || f.closed {
 		return nil
 	}
-	s.putCase(change(f))
+	s.cases.put(change(f))
 	return nil
 }

@@ -83,7 +83,9 @@ func (f *caseFile) checkConsent(person broker.BSN, kind ConsentKind) error {
 func (c GiveConsent) apply(e env, _ broker.Position) error {
 	return e.changeCase(c.Case, func(f *caseFile) *caseFile {
 		g := *f
-		g.consents = append(slices.Clone(f.consents), c.Consent)
+		if f.member(packBSN(c.Person)) >= 0 { // no command gives consent for somebody else, but an entry might: it counts for nobody
+			g.consents = append(slices.Clone(f.consents), c.Consent)
+		}
 		return &g
 	})
 }
@@ -190,7 +192,7 @@ func (c DeclareEmergency) check(e env) (Command, error) {
 func (c DeclareEmergency) apply(e env, _ broker.Position) error {
 	return e.changeCase(c.Case, func(f *caseFile) *caseFile {
 		g := *f
-		g.emergency = &emergency{domains: c.Domains, until: c.Until}
+		g.emergency = emergency{domains: c.Domains, until: c.Until}
 		return &g
 	})
 }
@@ -208,7 +210,7 @@ func (c EndEmergency) touches(e env) []broker.Touch {
 
 func (c EndEmergency) check(e env) (Command, error) {
 	f, err := e.openCase(c.Case)
-	if err == nil && f.emergency == nil {
+	if err == nil && !f.emergency.declared() {
 		err = fmt.Errorf("none was declared in case %s", c.Case)
 	}
 	if err != nil {
@@ -220,7 +222,7 @@ func (c EndEmergency) check(e env) (Command, error) {
 func (c EndEmergency) apply(e env, _ broker.Position) error {
 	return e.changeCase(c.Case, func(f *caseFile) *caseFile {
 		g := *f
-		g.emergency = nil
+		g.emergency = emergency{}
 		return &g
 	})
 }

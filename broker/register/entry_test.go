@@ -206,11 +206,11 @@ func FuzzCommand(f *testing.F) {
 		if err != nil {
 			return
 		}
-		subjects, err := newSubjectKeys()
+		keys, err := newIndexKeys()
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &Register{cfg: config(nil, &clock{now: noon}), state: newState(subjects, 0, 0), recent: newRecent(10)}
+		r := &Register{cfg: config(nil, &clock{now: noon}), state: newState(newShelf(keys, nil, 0), 0), recent: newRecent(10)}
 		r.cfg.VerifyAgreement = func(broker.Agency, Agreement) error { return nil }
 		r.confirmed = noon
 		for i, first := range append(basics(), household("c1", 0), agreed("a1", verhuurT, "huur")) {

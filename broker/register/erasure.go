@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/schakel/schakel/broker"
@@ -152,8 +153,8 @@ func (r *Register) OpenCasesOf(b broker.BSN) []broker.CaseID {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	var ids []broker.CaseID
-	for _, f := range r.state.openCases(r.state.index.subjects.of(b)) {
-		ids = append(ids, f.id)
+	for _, record := range r.state.openCases(r.state.index.keys.ofSubject(b)) {
+		ids = append(ids, idOf(record))
 	}
 	return ids
 }
@@ -219,7 +220,7 @@ func readDossiers(ctx context.Context, store Store, keyOf func(ref []byte) (stri
 				return nil, fmt.Errorf("read register entry %s: %w", e.ID, err)
 			}
 			_, resident := ResidentOf(key)
-			if staff := IsStaffKey(key); staff || resident || key == keyOfCase(touchOfCase(key)) {
+			if staff := IsStaffKey(key); staff || resident || strings.HasPrefix(key, caseKeys) {
 				n, known := at[key]
 				if !known {
 					n = len(out)

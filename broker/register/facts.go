@@ -23,7 +23,7 @@ const lookedAt = 4
 // part, the answer is the same and takes the same way: constant facts, which rest on who asks and what was asked.
 func (r *Register) Facts(_ context.Context, q broker.Request) (broker.Facts, error) {
 	now := r.cfg.Now()
-	asked := r.state.index.subjects.of(q.Household.BSN)
+	asked := r.state.index.keys.ofSubject(q.Household.BSN)
 	touches := r.asked(q)
 
 	r.mu.RLock()
@@ -42,20 +42,22 @@ func (r *Register) Facts(_ context.Context, q broker.Request) (broker.Facts, err
 	}
 	f.Agency = asker.Agency
 
-	files := r.state.openCases(asked)
+	records := r.state.openCases(asked)
 	if q.Case != "" {
-		files = []*caseFile{r.state.cases.get(q.Case)}
+		records = []string{r.state.cases.record(q.Case)}
 	}
-	var file *caseFile
-	file, f.Relation = r.state.nearest(files, packBSN(q.Household.BSN), Worker{asker.OIN, q.Worker}, now)
-	if f.Relation.None() {
+	file, relation, err := r.state.nearest(records, packBSN(q.Household.BSN), Worker{asker.OIN, q.Worker}, now)
+	if err != nil {
+		return broker.Facts{}, err
+	}
+	if f.Relation = relation; relation.None() {
 		return f, nil
 	}
 	f.Relation.Municipality = sameMunicipality(asker.Municipality, file.municipality)
 	f.Case = file.id
 	f.Household = file.household(q.Agency, q.Purpose, now)
 	r.state.markRestricted(f.Household, r.cfg.Touch)
-	f.Holders, f.Touches = r.state.holders(file, q, now, append(touches, file.touch))
+	f.Holders, f.Touches = r.state.holders(file, q, now, append(touches, r.cfg.Touch.ofCase(file.id)))
 	if file.inEmergency(now) {
 		f.Emergency = broker.QueryEmergency{Active: true, Domains: slices.Clone(file.emergency.domains)}
 	}
@@ -80,38 +82,46 @@ func (r *Register) asked(q broker.Request) []broker.Touch {
 	return t
 }
 
-// nothing is the case that is looked at where there is none. It has about what a case has, and is nobody's.
-var nothing = &caseFile{
-	kind: KindCase, members: make([]member, 3), workers: make([]Worker, 2), teams: make([]Team, 1),
-}
-
-// openCases gives the open cases of a person.
-func (s *state) openCases(k subjectKey) []*caseFile {
-	files := make([]*caseFile, 0, lookedAt)
+// openCases gives the records of the open cases of a person.
+func (s *state) openCases(k indexKey) []string {
+	records := make([]string, 0, lookedAt)
 	for _, slot := range s.index.slots(k) {
-		files = append(files, s.files[slot])
+		records = append(records, s.cases.records[slot])
 	}
-	return files
+	return records
 }
 
-// nearest finds which of these cases binds the worker most; nil is none. bsn 0 stands for any person.
-func (s *state) nearest(files []*caseFile, bsn uint32, w Worker, now time.Time) (*caseFile, broker.Relation) {
-	best, relation := nothing, broker.Relation{Case: broker.CaseNone, Municipality: broker.MunicipalityUnknown}
-	for i := range max(len(files), lookedAt) {
-		file := nothing
-		if i < len(files) && files[i] != nil {
-			file = files[i]
+// nearest finds which of these cases binds the worker most; "" is none. bsn 0 stands for any person. Where there is none, a
+// case is looked at that has about what a case has, and is nobody's.
+func (s *state) nearest(records []string, bsn uint32, w Worker, now time.Time) (*caseFile, broker.Relation, error) {
+	nearest, opened := "", broker.Position(0)
+	file := &caseFile{members: make([]member, 0, 16), workers: make([]Worker, 0, 16), teams: make([]Team, 0, 8)}
+	file.emergency.domains = make([]broker.Domain, 0, 16)
+	relation := broker.Relation{Case: broker.CaseNone, Municipality: broker.MunicipalityUnknown}
+	for i := range max(len(records), lookedAt) {
+		record := s.cases.nothing
+		if i < len(records) && records[i] != "" {
+			record = records[i]
+		}
+		u := s.cases.unpack(record)
+		if u.binding(file); u.err != nil {
+			return nil, relation, u.err
 		}
 		here := s.relation(file, w, now)
 		if bsn != 0 && file.member(bsn) < 0 {
 			here.Case, here.Coordinator, here.Signal, here.Claim = broker.CaseNone, false, false, false
 		}
 		is, was := strength(here), strength(relation)
-		if is > was || (is == was && is > 0 && file.opened > best.opened) {
-			best, relation = file, here
+		if is > was || (is == was && is > 0 && file.opened > opened) {
+			nearest, opened, relation = record, file.opened, here
 		}
 	}
-	return best, relation
+	if nearest == "" {
+		return nil, relation, nil
+	}
+	u := s.cases.unpack(nearest)
+	file = u.caseFile()
+	return file, relation, u.err
 }
 
 // relation says what binds a worker to a case. A worker without an agency is bound to nothing. A colleague's case binds in
@@ -145,7 +155,7 @@ func (s *state) relation(f *caseFile, w Worker, now time.Time) broker.Relation {
 }
 
 func (f *caseFile) inEmergency(now time.Time) bool {
-	return f.emergency != nil && now.Before(f.emergency.until)
+	return now.Before(f.emergency.until)
 }
 
 func strength(r broker.Relation) int {
@@ -183,11 +193,7 @@ func (f *caseFile) household(recipient broker.OIN, purpose broker.Purpose, now t
 		if c.Recipient != recipient || !slices.Contains(c.Purposes, purpose) || !covers(c.From, c.Until, day) {
 			continue
 		}
-		i := f.member(packBSN(c.Person))
-		if i < 0 { // no command gives consent for somebody else, but an entry might: it counts for nobody
-			continue
-		}
-		p := &out[i]
+		p := &out[f.member(packBSN(c.Person))] // it has them, see GiveConsent
 		if c.Kind == KindRelease {
 			p.Release = addTo(p.Release, c.Domain)
 		} else {

@@ -393,3 +393,18 @@ func TestFactsRefused(t *testing.T) {
 	}
 	w.facts(ask(gemeente, anna, 0))
 }
+
+// No command gives consent for somebody who is not in a case, but an entry might: it counts for nobody, and the case can be read.
+func TestConsentOfAStranger(t *testing.T) {
+	w := newWorld(t, append(basics(), household("c1", 0))...)
+	for _, person := range []int{5, 1} {
+		c := consented("c1", person, KindRelease)
+		if err := c.apply(w.env(w.state), w.Position()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := w.facts(ask(gemeente, anna, 0))
+	if len(f.Household) != 2 || len(f.Household[0].Release) != 0 || len(f.Household[1].Release) != 1 {
+		t.Errorf("the household is %+v", f.Household)
+	}
+}

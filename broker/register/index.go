@@ -14,37 +14,37 @@ import (
 
 // index finds what Facts looks for.
 type index struct {
-	subjects *subjectKeys
-	first    map[subjectKey]uint32   // the slot of a person's open case (see state.files); no pointers, since there are millions
-	more     map[subjectKey][]uint32 // those of the few who are in more than one
-	given    map[pair][]string       // agreements that stand
+	keys  *indexKeys
+	first map[indexKey]uint32   // the slot of a person's open case (see shelf); no pointers, since there are millions
+	more  map[indexKey][]uint32 // those of the few who are in more than one
+	given map[pair][]string     // agreements that stand
 }
 
 // pair is a holder and who it agreed with.
 type pair struct{ holder, recipient broker.OIN }
 
-func newIndex(subjects *subjectKeys, persons int) *index {
-	return &index{subjects: subjects, first: make(map[subjectKey]uint32, persons), more: map[subjectKey][]uint32{}, given: map[pair][]string{}}
+func newIndex(keys *indexKeys, persons int) *index {
+	return &index{keys: keys, first: make(map[indexKey]uint32, persons), more: map[indexKey][]uint32{}, given: map[pair][]string{}}
 }
 
 func (x *index) open(c *caseFile) {
 	if x == nil {
 		return
 	}
-	keys := make([]subjectKey, len(c.members))
+	members := make([]indexKey, len(c.members))
 	for i, m := range c.members {
-		keys[i] = x.subjects.of(m.reveal())
+		members[i] = x.keys.ofSubject(m.reveal())
 	}
-	x.add(c, keys)
+	x.add(c.slot, members)
 }
 
-// add makes a case, which has its slot, found by the keys of its members.
-func (x *index) add(c *caseFile, members []subjectKey) {
+// add makes a case found by the keys of its members.
+func (x *index) add(slot uint32, members []indexKey) {
 	for _, k := range members {
 		if _, taken := x.first[k]; taken {
-			x.more[k] = append(x.more[k], c.slot)
+			x.more[k] = append(x.more[k], slot)
 		} else {
-			x.first[k] = c.slot
+			x.first[k] = slot
 		}
 	}
 }
@@ -54,7 +54,7 @@ func (x *index) close(c *caseFile) {
 		return
 	}
 	for _, m := range c.members {
-		k := x.subjects.of(m.reveal())
+		k := x.keys.ofSubject(m.reveal())
 		left := without(x.slots(k), c.slot)
 		delete(x.first, k)
 		delete(x.more, k)
@@ -69,7 +69,7 @@ func (x *index) close(c *caseFile) {
 
 // slots gives where a person's open cases are, in the order in which they were opened. It looks in both maps always: see
 // lookedAt.
-func (x *index) slots(k subjectKey) []uint32 {
+func (x *index) slots(k indexKey) []uint32 {
 	slot, there := x.first[k]
 	list := append(make([]uint32, 0, lookedAt), slot)
 	list = append(list, x.more[k]...)
@@ -101,27 +101,30 @@ func without[T comparable](list []T, gone T) []T {
 	return slices.DeleteFunc(slices.Clone(list), func(v T) bool { return v == gone })
 }
 
-// subjectKeys turns BSNs into the keys of the index. Its own key is random and lives in this process only, so that no
-// table by BSN exists, not even in memory.
-type subjectKeys struct{ macs sync.Pool } // of hash.Hash, each with the key
+// indexKeys turns BSNs and the ids of cases into the keys by which they are found. Its own key is random and lives in this
+// process only, so that no table by BSN exists, not even in memory.
+type indexKeys struct{ macs sync.Pool } // of hash.Hash, each with the key
 
-type subjectKey [16]byte
+type indexKey [16]byte
 
-func newSubjectKeys() (*subjectKeys, error) {
+func newIndexKeys() (*indexKeys, error) {
 	var key [32]byte
 	if _, err := rand.Read(key[:]); err != nil {
-		return nil, fmt.Errorf("make subject keys: %w", err)
+		return nil, fmt.Errorf("make keys of the index: %w", err)
 	}
-	return &subjectKeys{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key[:]) }}}, nil
+	return &indexKeys{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key[:]) }}}, nil
 }
 
-func (s *subjectKeys) of(b broker.BSN) subjectKey {
-	m := s.macs.Get().(hash.Hash)
-	defer s.macs.Put(m)
+func (x *indexKeys) ofSubject(b broker.BSN) indexKey  { return x.of('p', b.Reveal()) }
+func (x *indexKeys) ofCase(id broker.CaseID) indexKey { return x.of('c', string(id)) }
+
+func (x *indexKeys) of(kind byte, id string) indexKey {
+	m := x.macs.Get().(hash.Hash)
+	defer x.macs.Put(m)
 	m.Reset()
-	m.Write([]byte(b.Reveal()))
+	m.Write(append([]byte{kind}, id...))
 	var sum [sha256.Size]byte
-	return subjectKey(m.Sum(sum[:0])[:16])
+	return indexKey(m.Sum(sum[:0])[:16])
 }
 
 // recent remembers which of the last entries touched what.

@@ -66,7 +66,7 @@ func (r *Register) CaseOpened(id broker.CaseID) (at broker.Position, known bool)
 func (r *Register) Cases() []CaseInfo {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	files := slices.SortedFunc(slices.Values(r.state.files), func(a, b *caseFile) int { return cmp.Compare(a.opened, b.opened) })
+	files := slices.SortedFunc(slices.Values(r.state.cases.all()), func(a, b *caseFile) int { return cmp.Compare(a.opened, b.opened) })
 	now := r.cfg.Now()
 	out := make([]CaseInfo, 0, len(files))
 	for _, f := range files {

@@ -16,7 +16,15 @@ type packer struct {
 	index map[string]uint64
 }
 
-func newPacker() *packer { return &packer{index: map[string]uint64{}} }
+// newPacker makes one whose dictionary begins with these words.
+func newPacker(words []string) *packer {
+	p := &packer{index: map[string]uint64{}}
+	for _, w := range words {
+		p.word(w)
+	}
+	p.b = nil
+	return p
+}
 
 func (p *packer) number(n uint64) { p.b = binary.AppendUvarint(p.b, n) }
 
@@ -62,20 +70,19 @@ func packList[T any](p *packer, list []T, each func(T)) {
 	}
 }
 
-// unpacker reads records. After its first error it gives zero values.
+// unpacker reads records. After its first error it gives zero values. What it gives may share the record's memory.
 type unpacker struct {
-	b     []byte
+	b     string
 	words []string
-	same  map[string]string // one copy of each text about staff
 	err   error
 }
 
 var errRecord = errors.New("a record of it is not in the form that records have")
 
-func (u *unpacker) fail() { u.b, u.err = nil, errRecord }
+func (u *unpacker) fail() { u.b, u.err = "", errRecord }
 
 func (u *unpacker) number() uint64 {
-	n, size := binary.Uvarint(u.b)
+	n, size := binary.Uvarint([]byte(u.b[:min(len(u.b), binary.MaxVarintLen64)]))
 	if size <= 0 {
 		u.fail()
 		return 0
@@ -84,28 +91,15 @@ func (u *unpacker) number() uint64 {
 	return n
 }
 
-func (u *unpacker) bytes() []byte {
+func (u *unpacker) text() string {
 	n := u.number()
 	if n > uint64(len(u.b)) {
 		u.fail()
-		return nil
+		return ""
 	}
 	v := u.b[:n]
 	u.b = u.b[n:]
 	return v
-}
-
-func (u *unpacker) text() string { return string(u.bytes()) }
-
-// shared is for text that many records have.
-func (u *unpacker) shared() string {
-	v := u.bytes()
-	s, known := u.same[string(v)]
-	if !known {
-		s = string(v)
-		u.same[s] = s
-	}
-	return s
 }
 
 func (u *unpacker) word() string {
@@ -131,15 +125,19 @@ func (u *unpacker) date() broker.Date {
 	return broker.Date{Year: int(u.number()), Month: int(u.number()), Day: int(u.number())}
 }
 
-func unpackList[T any](u *unpacker, each func() T) []T {
+// unpackList reads a list into the memory of one that serves no more, where there is such a one.
+func unpackList[T any](u *unpacker, list []T, each func() T) []T {
 	n := u.number()
+	list = list[:0]
 	if n == 0 || n-1 > uint64(len(u.b)) { // each takes a byte at least
 		if n != 0 {
 			u.fail()
 		}
-		return nil
+		return list
 	}
-	list := make([]T, 0, n-1)
+	if list == nil {
+		list = make([]T, 0, n-1)
+	}
 	for range n - 1 {
 		list = append(list, each())
 	}
@@ -152,7 +150,7 @@ func (p *packer) worker(w Worker) {
 }
 
 func (u *unpacker) worker() Worker {
-	return Worker{broker.OIN(u.word()), broker.WorkerID(u.shared())}
+	return Worker{broker.OIN(u.word()), broker.WorkerID(u.text())}
 }
 
 // team writes what the state knows of a team.
@@ -164,14 +162,14 @@ func (p *packer) team(name Team, t *team) {
 
 func (u *unpacker) team() (Team, *team) {
 	name := Team{broker.OIN(u.word()), u.text()}
-	return name, &team{workers: unpackList(u, func() broker.WorkerID { return broker.WorkerID(u.shared()) })}
+	return name, &team{workers: unpackList(u, nil, func() broker.WorkerID { return broker.WorkerID(u.text()) })}
 }
 
-// caseFile writes everything about a case but its touch.
+// caseFile writes a case: first what may bind a worker to it, which is read for every request, see unpacker.binding.
 func (p *packer) caseFile(f *caseFile) {
 	p.text(string(f.id))
 	p.word(string(f.kind))
-	p.flags(f.closed, f.emergency != nil)
+	p.flags(f.closed, f.emergency.declared())
 	p.word(string(f.agency))
 	p.word(f.municipality)
 	p.number(uint64(f.opened))
@@ -181,37 +179,30 @@ func (p *packer) caseFile(f *caseFile) {
 		p.b = append(p.b, m.month, m.day)
 		p.flags(m.restricted, m.deceased)
 	})
-	packList(p, f.holders, func(h caseHolder) {
-		p.word(string(h.oin))
-		packList(p, h.members, func(i int) { p.number(uint64(i)) })
-	})
 	packList(p, f.workers, p.worker)
 	packList(p, f.teams, func(t Team) {
 		p.word(string(t.Agency))
 		p.text(t.Team)
 	})
 	p.worker(f.coordinator)
-	packList(p, f.consents, p.consent)
-	if f.emergency != nil {
+	if f.emergency.declared() {
 		packList(p, f.emergency.domains, func(d broker.Domain) { p.word(string(d)) })
 		p.number(uint64(f.emergency.until.Unix())) // whole seconds, see DeclareEmergency
 	}
+	packList(p, f.holders, func(h caseHolder) {
+		p.word(string(h.oin))
+		packList(p, h.members, func(i int) { p.number(uint64(i)) })
+	})
+	packList(p, f.consents, p.consent)
 }
 
+// caseFile reads a whole case.
 func (u *unpacker) caseFile() *caseFile {
-	f := &caseFile{id: broker.CaseID(u.text()), kind: CaseKind(u.word())}
-	flags := u.flag(2)
-	f.closed = flags&1 != 0
-	f.agency, f.municipality, f.opened = broker.OIN(u.word()), u.word(), broker.Position(u.number())
-	f.members = unpackList(u, func() member {
-		m := member{bsn: uint32(u.number()), year: uint16(u.number()), month: uint8(u.flag(8)), day: uint8(u.flag(8))}
-		bits := u.flag(2)
-		m.restricted, m.deceased = bits&1 != 0, bits&2 != 0
-		return m
-	})
-	f.holders = unpackList(u, func() caseHolder {
+	f := &caseFile{}
+	u.binding(f)
+	f.holders = unpackList(u, nil, func() caseHolder {
 		h := caseHolder{oin: broker.OIN(u.word())}
-		h.members = unpackList(u, func() int {
+		h.members = unpackList(u, nil, func() int {
 			i := u.number()
 			if i >= uint64(len(f.members)) {
 				u.fail()
@@ -221,15 +212,30 @@ func (u *unpacker) caseFile() *caseFile {
 		})
 		return h
 	})
-	f.workers = unpackList(u, u.worker)
-	f.teams = unpackList(u, func() Team { return Team{broker.OIN(u.word()), u.shared()} })
+	f.consents = unpackList(u, nil, func() Consent { return u.consent(f) })
+	return f
+}
+
+// binding reads what may bind a worker to a case into one that serves no more, and takes no memory where that has enough.
+func (u *unpacker) binding(f *caseFile) {
+	f.id, f.kind = broker.CaseID(u.text()), CaseKind(u.word())
+	flags := u.flag(2)
+	f.closed = flags&1 != 0
+	f.agency, f.municipality, f.opened = broker.OIN(u.word()), u.word(), broker.Position(u.number())
+	f.members = unpackList(u, f.members, func() member {
+		m := member{bsn: uint32(u.number()), year: uint16(u.number()), month: uint8(u.flag(8)), day: uint8(u.flag(8))}
+		bits := u.flag(2)
+		m.restricted, m.deceased = bits&1 != 0, bits&2 != 0
+		return m
+	})
+	f.workers = unpackList(u, f.workers, u.worker)
+	f.teams = unpackList(u, f.teams, func() Team { return Team{broker.OIN(u.word()), u.text()} })
 	f.coordinator = u.worker()
-	f.consents = unpackList(u, func() Consent { return u.consent(f) })
+	f.emergency = emergency{domains: f.emergency.domains[:0]}
 	if flags&2 != 0 {
-		f.emergency = &emergency{domains: unpackList(u, func() broker.Domain { return broker.Domain(u.word()) })}
+		f.emergency.domains = unpackList(u, f.emergency.domains, func() broker.Domain { return broker.Domain(u.word()) })
 		f.emergency.until = time.Unix(int64(u.number()), 0).UTC()
 	}
-	return f
 }
 
 func (p *packer) consent(c Consent) {
@@ -249,7 +255,7 @@ func (u *unpacker) consent(f *caseFile) Consent {
 	if f.member(packBSN(c.Person)) < 0 {
 		u.fail()
 	}
-	c.Purposes = unpackList(u, func() broker.Purpose { return broker.Purpose(u.word()) })
+	c.Purposes = unpackList(u, nil, func() broker.Purpose { return broker.Purpose(u.word()) })
 	c.From, c.Until, c.GivenBy = u.date(), u.date(), u.word()
 	return c
 }

@@ -91,11 +91,11 @@ func Open(ctx context.Context, cfg Config) (*Register, error) {
 	if cfg.MaxBehind == 0 {
 		cfg.MaxBehind = defaultMaxBehind
 	}
-	subjects, err := newSubjectKeys()
+	keys, err := newIndexKeys()
 	if err != nil {
 		return nil, fmt.Errorf("open register: %w", err)
 	}
-	r := &Register{cfg: cfg, state: newState(subjects, 0, 0), recent: newRecent(remembered)}
+	r := &Register{cfg: cfg, state: newState(newShelf(keys, nil, 0), 0), recent: newRecent(remembered)}
 	r.restore(ctx)
 	if err := r.Refresh(ctx); err != nil {
 		return nil, fmt.Errorf("open register: %w", err)

@@ -100,7 +100,7 @@ func (e env) touchesOf(request string) []broker.Touch {
 	about := e.requests.get(request).About // it is there: check demands it
 	out := []broker.Touch{e.touch.ofSubject(about)}
 	for _, f := range e.casesWith(about) {
-		out = append(out, f.touch)
+		out = append(out, e.touch.ofCase(f.id))
 	}
 	return out
 }
@@ -108,13 +108,11 @@ func (e env) touchesOf(request string) []broker.Touch {
 // casesWith finds the open cases that a person is in.
 func (e env) casesWith(bsn broker.BSN) []*caseFile {
 	ids := map[broker.CaseID]bool{}
-	for _, f := range e.view.openCases(e.view.index.subjects.of(bsn)) {
-		ids[f.id] = true
+	for _, record := range e.view.openCases(e.view.index.keys.ofSubject(bsn)) {
+		ids[idOf(record)] = true
 	}
-	if e.index == nil { // a state over the view: cases that were opened in it are in no index
-		for id := range e.cases.own {
-			ids[id] = true
-		}
+	for id := range e.cases.changed { // cases that were opened in a state over the view are in no index
+		ids[id] = true
 	}
 	var out []*caseFile
 	for id := range ids {

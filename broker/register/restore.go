@@ -3,6 +3,7 @@ package register
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
@@ -37,7 +38,7 @@ func (r *Register) tryRestore(ctx context.Context) error {
 	if err := r.anchor(ctx, h); err != nil {
 		return err
 	}
-	s := newState(r.state.index.subjects, h.Cases, h.Persons)
+	s := newState(newShelf(r.state.index.keys, h.Words, h.Cases), h.Persons)
 	s.policyState, s.erasures, s.restores = h.Policy.state(), h.Erased, h.Restores
 	ctx, cancel := context.WithCancel(ctx)
 	chunks := r.chunks(ctx, h, snap)
@@ -148,10 +149,17 @@ type chunk struct {
 	drafts     []*proposal
 	names      []Team // of teams
 	teams      []*team
-	files      []*caseFile
-	subjects   []subjectKey // of the members of files, in order
+	cases      []packedCase
+	subjects   []indexKey // of the members of cases, in order
 	residents  []residentRecord
 	halted     []broker.Touch
+}
+
+// packedCase is a case on its way to the shelf.
+type packedCase struct {
+	key     indexKey
+	record  string
+	members int // how many
 }
 
 // chunks reads a snapshot's chunks, and decrypts them on all cores. They come in order; what they say is there when ready
@@ -189,14 +197,17 @@ func (r *Register) chunks(ctx context.Context, h snapshotHead, snap journal.Snap
 func (c *chunk) read(ctx context.Context, r *Register, data []byte, words []string) error {
 	var boxes []keys.Plain
 	var kinds []byte
-	all := &unpacker{b: data}
-	for len(all.b) > 0 {
-		kind := all.flag(8)
-		keyID, text := all.text(), all.bytes()
-		if all.err != nil {
-			return all.err
+	for len(data) > 0 {
+		kind := data[0]
+		keyID, left, err := cutText(data[1:])
+		if err != nil {
+			return err
 		}
-		var err error
+		text, left, err := cutText(left)
+		if err != nil {
+			return err
+		}
+		data = left
 		switch kind {
 		case recordAgency:
 			var a broker.Agency
@@ -219,7 +230,7 @@ func (c *chunk) read(ctx context.Context, r *Register, data []byte, words []stri
 			subject, err = decode[broker.Touch](text)
 			c.halted = append(c.halted, subject)
 		case recordName, recordTeam, recordCase, recordResident:
-			boxes, kinds = append(boxes, keys.Plain{KeyID: keyID, Context: snapshotBox, Text: text}), append(kinds, kind)
+			boxes, kinds = append(boxes, keys.Plain{KeyID: string(keyID), Context: snapshotBox, Text: text}), append(kinds, kind)
 		default:
 			err = errRecord
 		}
@@ -230,7 +241,7 @@ func (c *chunk) read(ctx context.Context, r *Register, data []byte, words []stri
 	if err := r.cfg.Vault.UnboxAll(ctx, boxes); err != nil {
 		return err
 	}
-	u := &unpacker{words: words, same: map[string]string{}}
+	u := &unpacker{words: words}
 	c.ids = map[OfficerRef]OfficerID{}
 	for i, box := range boxes {
 		if errors.Is(box.Err, keys.ErrErased) {
@@ -239,7 +250,7 @@ func (c *chunk) read(ctx context.Context, r *Register, data []byte, words []stri
 		if box.Err != nil {
 			return box.Err
 		}
-		u.b = box.Text
+		u.b = string(box.Text)
 		switch kinds[i] {
 		case recordName:
 			ref := OfficerRef(u.text())
@@ -252,20 +263,29 @@ func (c *chunk) read(ctx context.Context, r *Register, data []byte, words []stri
 			if err != nil || (record.Request == nil) == (record.Representation == nil) {
 				return errRecord
 			}
-			u.b, c.residents = nil, append(c.residents, record)
+			u.b, c.residents = "", append(c.residents, record)
 		default:
+			record := u.b
 			f := u.caseFile()
-			f.touch = touchOfCase(box.KeyID)
 			for _, m := range f.members {
-				c.subjects = append(c.subjects, r.state.index.subjects.of(m.reveal()))
+				c.subjects = append(c.subjects, r.state.index.keys.ofSubject(m.reveal()))
 			}
-			c.files = append(c.files, f)
+			c.cases = append(c.cases, packedCase{r.state.index.keys.ofCase(f.id), record, len(f.members)})
 		}
 		if u.err != nil || len(u.b) > 0 {
 			return errRecord
 		}
 	}
 	return nil
+}
+
+// cutText takes a text after its length off b.
+func cutText(b []byte) (text, rest []byte, err error) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return nil, nil, errRecord
+	}
+	return b[size:][:n], b[size:][n:], nil
 }
 
 // into adds what was read to a state.
@@ -304,9 +324,8 @@ func (c *chunk) into(s *state, touch TouchFunc) {
 		s.restricted.put(subject, true)
 	}
 	subjects := c.subjects
-	for _, f := range c.files {
-		s.putCase(f)
-		s.index.add(f, subjects[:len(f.members)])
-		subjects = subjects[len(f.members):]
+	for _, p := range c.cases {
+		s.index.add(s.cases.place(p.key, p.record), subjects[:p.members])
+		subjects = subjects[p.members:]
 	}
 }

@@ -52,12 +52,10 @@ func sameView(t interface{ Fatalf(string, ...any) }, a, b *Register) {
 	if a.head != b.head || a.origin != b.origin || !reflect.DeepEqual(a.state.policyState, b.state.policyState) {
 		t.Fatalf("heads %v and %v, policies %+v and %+v", a.head, b.head, a.state.policyState, b.state.policyState)
 	}
-	byID := func(files map[broker.CaseID]*caseFile) map[broker.CaseID]caseFile {
+	byID := func(r *Register) map[broker.CaseID]caseFile {
 		out := map[broker.CaseID]caseFile{}
-		for id, f := range files {
-			bare := *f
-			bare.slot = 0
-			out[id] = bare
+		for _, f := range r.state.cases.all() {
+			out[f.id] = *f
 		}
 		return out
 	}
@@ -70,7 +68,7 @@ func sameView(t interface{ Fatalf(string, ...any) }, a, b *Register) {
 		"requests":   {a.Requests(), b.Requests()},
 		"represents": {a.Representations(), b.Representations()},
 		"restricted": {a.halted(), b.halted()},
-		"cases":      {byID(a.state.cases.own), byID(b.state.cases.own)},
+		"cases":      {byID(a), byID(b)},
 		"by person":  {a.byPerson(), b.byPerson()},
 		"given":      {a.givenSorted(), b.givenSorted()},
 	} {
@@ -82,11 +80,11 @@ func sameView(t interface{ Fatalf(string, ...any) }, a, b *Register) {
 		if _, ok := r.Validate(r.Position(), nil); !ok {
 			t.Fatalf("facts of now do not hold")
 		}
-		if len(r.state.files) != len(r.state.cases.own) {
-			t.Fatalf("%d slots for %d cases", len(r.state.files), len(r.state.cases.own))
+		if s := r.state.cases; len(s.records) != len(s.slots) {
+			t.Fatalf("%d records for %d cases", len(s.records), len(s.slots))
 		}
-		for i, f := range r.state.files {
-			if int(f.slot) != i || r.state.cases.own[f.id] != f {
+		for i, f := range r.state.cases.all() {
+			if again := r.state.cases.get(f.id); again == nil || int(again.slot) != i {
 				t.Fatalf("slot %d holds another case", i)
 			}
 		}
@@ -363,21 +361,19 @@ func (noChunks) Chunk(_ context.Context, _ string, _ int) ([]byte, error) { retu
 
 func FuzzRecord(f *testing.F) {
 	w := newWorld(f, samples()...)
-	p := newPacker()
-	for _, file := range w.state.files {
-		p.b = nil
-		p.caseFile(file)
-		f.Add(p.b)
+	words := w.state.cases.pack.words
+	for _, record := range w.state.cases.records {
+		f.Add([]byte(record))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		u := &unpacker{b: data, words: p.words, same: map[string]string{}}
+		u := &unpacker{b: string(data), words: words}
 		file := u.caseFile()
 		if u.err != nil || len(u.b) > 0 {
 			return
 		}
-		again := &packer{words: p.words, index: p.index}
+		again := newPacker(words)
 		again.caseFile(file)
-		v := &unpacker{b: again.b, words: again.words, same: map[string]string{}}
+		v := &unpacker{b: string(again.b), words: again.words}
 		if back := v.caseFile(); v.err != nil || !reflect.DeepEqual(file, back) {
 			t.Error("a case is not read back as it was written")
 		}

@@ -12,8 +12,7 @@ import (
 type state struct {
 	agencies   layer[broker.OIN, *agency]
 	teams      layer[Team, *team]
-	cases      layer[broker.CaseID, *caseFile]
-	files      []*caseFile // the cases by slot; only where there is an index
+	cases      cases
 	agreements layer[string, *agreement]
 	officers   layer[OfficerRef, *Officer]
 	drafts     layer[int, *proposal]
@@ -25,19 +24,15 @@ type state struct {
 	erasures []Erasure // in order
 	restores int
 
-	index *index                  // nil in a state that lies over another
-	lists map[string][]caseHolder // lists of holders that cases have in common
+	index *index // nil in a state that lies over another
 }
 
-// maxHolderLists bounds how many different lists of holders are looked for among the cases.
-const maxHolderLists = 10_000
-
-// newState makes an empty state with room for so many cases and persons.
-func newState(subjects *subjectKeys, cases, persons int) *state {
-	s := &state{
+// newState makes an empty state over cases.
+func newState(shelf *shelf, persons int) *state {
+	return &state{
 		agencies:   newLayer[broker.OIN, *agency](nil),
 		teams:      newLayer[Team, *team](nil),
-		cases:      newLayer[broker.CaseID, *caseFile](nil),
+		cases:      cases{shelf: shelf},
 		agreements: newLayer[string, *agreement](nil),
 		officers:   newLayer[OfficerRef, *Officer](nil),
 		drafts:     newLayer[int, *proposal](nil),
@@ -46,12 +41,8 @@ func newState(subjects *subjectKeys, cases, persons int) *state {
 		representations: newLayer[string, *Representation](nil),
 		restricted:      newLayer[broker.Touch, bool](nil),
 
-		files: make([]*caseFile, 0, cases),
-		index: newIndex(subjects, persons),
-		lists: map[string][]caseHolder{},
+		index: newIndex(shelf.keys, persons),
 	}
-	s.cases.own = make(map[broker.CaseID]*caseFile, cases)
-	return s
 }
 
 // over gives a state that begins as s and leaves s as it is.
@@ -59,7 +50,7 @@ func (s *state) over() *state {
 	return &state{
 		agencies:   newLayer(&s.agencies),
 		teams:      newLayer(&s.teams),
-		cases:      newLayer(&s.cases),
+		cases:      cases{shelf: s.cases.shelf, changed: map[broker.CaseID]*caseFile{}},
 		agreements: newLayer(&s.agreements),
 		officers:   newLayer(&s.officers),
 		drafts:     newLayer(&s.drafts),
@@ -95,40 +86,6 @@ func (l *layer[K, V]) get(k K) V {
 
 func (l *layer[K, V]) put(k K, v V) { l.own[k] = v }
 
-// putCase keeps a case, in the slot of the one it replaces.
-func (s *state) putCase(f *caseFile) {
-	if s.index != nil {
-		if old := s.cases.own[f.id]; old != nil {
-			f.slot = old.slot
-			s.files[f.slot] = f
-		} else {
-			f.slot = uint32(len(s.files))
-			s.files = append(s.files, f)
-		}
-		f.holders = s.common(f.holders)
-	}
-	s.cases.put(f.id, f)
-}
-
-// common gives the list that is equal to this one and is there already. In a municipality most households have the same
-// holders, and a list of its own would be half of a case's memory.
-func (s *state) common(list []caseHolder) []caseHolder {
-	key := make([]byte, 0, 512)
-	for _, h := range list {
-		key = append(append(key, byte(len(h.oin)), byte(len(h.members))), h.oin...)
-		for _, m := range h.members { // at most 50 of each
-			key = append(key, byte(m))
-		}
-	}
-	if there, ok := s.lists[string(key)]; ok {
-		return there
-	}
-	if len(s.lists) < maxHolderLists {
-		s.lists[string(key)] = list
-	}
-	return list
-}
-
 // agency is an agency with its touch, which is asked for with every request.
 type agency struct {
 	broker.Agency
@@ -152,14 +109,12 @@ type agreement struct {
 	withdrawn bool
 }
 
-// caseFile is a case as the view keeps it: compact, since there may be a million of them. Of a closed case only the id,
-// kind and agency remain.
+// caseFile is a case unpacked. Of a closed case only the id, kind, agency and when it was opened remain.
 type caseFile struct {
 	id           broker.CaseID
-	touch        broker.Touch
 	kind         CaseKind
 	closed       bool
-	slot         uint32 // see state.files
+	slot         uint32 // see shelf
 	agency       broker.OIN
 	municipality string
 	opened       broker.Position
@@ -169,10 +124,10 @@ type caseFile struct {
 	teams        []Team
 	coordinator  Worker
 	consents     []Consent
-	emergency    *emergency
+	emergency    emergency
 }
 
-// member is one person of a case in 12 bytes.
+// member is one person of a case.
 type member struct {
 	bsn                  uint32
 	year                 uint16
@@ -190,6 +145,8 @@ type emergency struct {
 	domains []broker.Domain
 	until   time.Time
 }
+
+func (e emergency) declared() bool { return !e.until.IsZero() }
 
 // packBSN gives the number of a BSN that was checked; 0 for any other text.
 func packBSN(b broker.BSN) uint32 {
