@@ -256,6 +256,11 @@ func TestStop(t *testing.T) {
 			t.Errorf("%s does not tell of the stop", path)
 		}
 	}
+	for _, path := range []string{"/", "/noodstop"} {
+		if _, body := v.get(path); strings.Contains(body, "Leg all") {
+			t.Errorf("%s offers a stop where there is one", path)
+		}
+	}
 	v.send("/noodstop", url.Values{"reden": {"lek"}, "zeker": {"ja"}})
 	if !slices.Equal(s.desk.steps, []string{"stop p1 lek"}) {
 		t.Errorf("steps: %v", s.desk.steps)
