@@ -95,15 +95,16 @@ func (s *state) openCases(k indexKey) []string {
 // case is looked at that has about what a case has, and is nobody's.
 func (s *state) nearest(records []string, bsn uint32, w Worker, now time.Time) (*caseFile, broker.Relation, error) {
 	nearest, opened := "", broker.Position(0)
-	file := &caseFile{members: make([]member, 0, 16), workers: make([]Worker, 0, 16), teams: make([]Team, 0, 8)}
-	file.emergency.domains = make([]broker.Domain, 0, 16)
+	file := &caseFile{members: make([]member, 0, 8), workers: make([]Worker, 0, 8), teams: make([]Team, 0, 4)}
+	file.emergency.domains = make([]broker.Domain, 0, 4)
+	u := s.cases.unpack("")
 	relation := broker.Relation{Case: broker.CaseNone, Municipality: broker.MunicipalityUnknown}
 	for i := range max(len(records), lookedAt) {
 		record := s.cases.nothing
 		if i < len(records) && records[i] != "" {
 			record = records[i]
 		}
-		u := s.cases.unpack(record)
+		u.b = record
 		if u.binding(file); u.err != nil {
 			return nil, relation, u.err
 		}
@@ -119,7 +120,7 @@ func (s *state) nearest(records []string, bsn uint32, w Worker, now time.Time) (
 	if nearest == "" {
 		return nil, relation, nil
 	}
-	u := s.cases.unpack(nearest)
+	u.b = nearest
 	file = u.caseFile()
 	return file, relation, u.err
 }

@@ -81,14 +81,18 @@ var errRecord = errors.New("a record of it is not in the form that records have"
 
 func (u *unpacker) fail() { u.b, u.err = "", errRecord }
 
-func (u *unpacker) number() uint64 {
-	n, size := binary.Uvarint([]byte(u.b[:min(len(u.b), binary.MaxVarintLen64)]))
-	if size <= 0 {
-		u.fail()
-		return 0
+// number reads what binary.AppendUvarint wrote.
+func (u *unpacker) number() (n uint64) {
+	for i := range min(len(u.b), binary.MaxVarintLen64) {
+		c := u.b[i]
+		n |= uint64(c&0x7f) << (7 * i)
+		if c < 0x80 && (i < 9 || c < 2) {
+			u.b = u.b[i+1:]
+			return n
+		}
 	}
-	u.b = u.b[size:]
-	return n
+	u.fail()
+	return 0
 }
 
 func (u *unpacker) text() string {
