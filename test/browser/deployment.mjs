@@ -9,7 +9,7 @@ import { promisify } from "node:util";
 import { gunzipSync, gzipSync } from "node:zlib";
 import assert from "node:assert/strict";
 import { provider } from "./provider.mjs";
-import { schakel, started, work } from "./browser.mjs";
+import { schakel, soon, started, work } from "./browser.mjs";
 
 const compose = fileURLToPath(new URL("../compose/", import.meta.url));
 const run = promisify(execFile);
@@ -38,7 +38,7 @@ const residents = {
 
 async function ready(gateway, url) {
   let said = "";
-  for (const end = Date.now() + 60_000; Date.now() < end;) {
+  for (const end = Date.now() + soon; Date.now() < end;) {
     const answer = await fetch(`${url}/readyz`).catch((e) => ({ text: () => String(e.cause ?? e) }));
     if (answer.status === 200) return;
     said = await answer.text();

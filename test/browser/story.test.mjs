@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import assert from "node:assert/strict";
-import { answer, ask, browse, check, edit, forge, glance, look, makeDraft, schakel, slow, stopCheck, visitor } from "./browser.mjs";
+import { answer, ask, browse, check, edit, forge, glance, look, makeDraft, schakel, soon, stopCheck, visitor } from "./browser.mjs";
 import { deployment, signInAtProvider } from "./deployment.mjs";
 
 let place, browser, author, colleague, plain;
@@ -127,7 +127,7 @@ step("children's ages as bands: a red test, mended; what no test reaches; the ma
   const draft = await makeDraft(author, "Leeftijden van kinderen alleen als klasse");
   await edit(author, draft, rules, bands);
   await check(author, draft);
-  await author.getByRole("heading", { name: "Testen die niet slagen" }).waitFor(slow);
+  await author.getByRole("heading", { name: "Testen die niet slagen" }).waitFor();
   await author.getByText("test_wijkteam_ontruiming_gives_exactly").waitFor();
   assert.equal(await author.getByRole("button", { name: "Dien dit ontwerp in" }).count(), 0, "a red test blocks");
   await stopCheck(author);
@@ -135,7 +135,7 @@ step("children's ages as bands: a red test, mended; what no test reaches; the ma
 
   await edit(author, draft, rules, childrenOnly);
   await check(author, draft);
-  await author.getByRole("heading", { name: "Regels zonder test" }).waitFor(slow);
+  await author.getByRole("heading", { name: "Regels zonder test" }).waitFor();
   await stopCheck(author);
   await author.goto(`${draft}/bestand?pad=${rules}`);
   assert.match(await author.locator("li.missed").first().innerText(), /rows contains \{"give": "limited"/);
@@ -143,7 +143,7 @@ step("children's ages as bands: a red test, mended; what no test reaches; the ma
 
   await edit(author, draft, children, () => childrenTest);
   await check(author, draft);
-  await author.getByRole("button", { name: "Dien dit ontwerp in" }).waitFor(slow);
+  await author.getByRole("button", { name: "Dien dit ontwerp in" }).waitFor();
   assert.match(await answer(author, "Is het getest?").innerText(), /Elke regel wordt door een test geraakt/);
   assert.match(await answer(author, "Wie krijgt wat?").innerText(), /Nagegaan in \d,\d × 10\S+ verschillende vragen: \d+ combinaties/);
   assert.match(await answer(author, "Wat verandert er?").innerText(), /^2 combinaties/m);
@@ -157,7 +157,7 @@ step("children's ages as bands: a red test, mended; what no test reaches; the ma
   const why = await author.context().newPage();
   await why.goto(draft);
   await answer(why, "Wie merkt het?").getByRole("button", { name: "Leg deze vraag uit" }).click();
-  await why.getByText("Deze regel gaf het").waitFor(slow);
+  await why.getByText("Deze regel gaf het").waitFor();
   assert.match(await why.locator("main").innerText(), /Ontruiming voorkomen, leeftijd van kinderen/);
   await look(why, "waarom-uitleg");
   await why.close();
@@ -168,8 +168,8 @@ step("children's ages as bands: a red test, mended; what no test reaches; the ma
 // recount has a proposal worked out again, and waits until it is what its reports say.
 async function recount(page) {
   await page.getByRole("button", { name: "Reken dit voorstel na" }).click();
-  await page.locator("#nagerekend + p .tag-ok", { hasText: "klopt" }).waitFor(slow);
-  await page.locator("[data-progress]").waitFor({ state: "detached", ...slow });
+  await page.locator("#nagerekend + p .tag-ok", { hasText: "klopt" }).waitFor();
+  await page.locator("[data-progress]").waitFor({ state: "detached" });
 }
 
 step("an author can't approve", async () => {
@@ -212,7 +212,7 @@ step("a colleague approves, by keyboard; an altered bundle is refused, and the l
 step("both gateways serve it, and the next answer shows it", async () => {
   await colleague.goto("/voorstel/1");
   await colleague.getByRole("button", { name: "Activeer" }).click();
-  await colleague.getByText("Dit beleid geldt nu").waitFor(slow);
+  await colleague.getByText("Dit beleid geldt nu").waitFor();
   assert.equal(await live(author), second);
   for (const name of ["gw1", "gw2"]) {
     const said = author.getByRole("row", { name: new RegExp(`^${name}`) });
@@ -246,7 +246,7 @@ step("the matrix of what is in force, for a supervisor who changes nothing", asy
   await signInAtProvider(fg, "Functionaris gegevensbescherming");
   await fg.goto("/matrix");
   await fg.getByRole("button", { name: "Reken de matrix uit" }).click();
-  await fg.getByRole("heading", { name: "Krijgt niemand" }).waitFor(slow);
+  await fg.getByRole("heading", { name: "Krijgt niemand" }).waitFor();
   await look(fg, "matrix");
   await fg.goto("/matrix?rol=wijkteammedewerker&doel=ontruiming-voorkomen");
   const age = fg.locator("section.way").filter({ has: fg.getByText("Leeftijd", { exact: true }) });
@@ -264,7 +264,7 @@ step("the way back, without JavaScript; it gives more, so the holder must agree;
   await plain.getByRole("button", { name: "Maak een ontwerp om hiernaar terug te gaan" }).click();
   await plain.getByRole("button", { name: "Toets dit ontwerp" }).click();
   const submit = plain.getByRole("button", { name: "Dien dit ontwerp in" });
-  for (let i = 0; !(await submit.count()) && i < 120; i++) {
+  for (const end = Date.now() + soon; !(await submit.count()) && Date.now() < end;) {
     await new Promise((r) => setTimeout(r, 1000));
     await plain.getByRole("link", { name: "Ververs" }).click({ timeout: 500 }).catch(() => {}); // gone once all is answered
   }
@@ -292,7 +292,7 @@ step("the way back, without JavaScript; it gives more, so the holder must agree;
   await author.getByText("stemt in", { exact: true }).waitFor();
   assert.match(await holder.innerText(), /^stemt in/);
   await author.getByRole("button", { name: "Activeer" }).click();
-  await author.getByText("Dit beleid geldt nu").waitFor(slow);
+  await author.getByText("Dit beleid geldt nu").waitFor();
   assert.equal(await live(author), first);
   const now = await families(withChildren.slice(0, 2));
   assert.deepEqual(now.map(sorted), withChildren.slice(0, 2).map(sorted));
@@ -305,7 +305,7 @@ step("the emergency stop is loud, and every gateway refuses", async () => {
   await colleague.getByLabel("Reden").fill("Oefening");
   await colleague.getByLabel("Ik leg alle verstrekkingen stil").check();
   await colleague.getByRole("button", { name: "Leg alles stil" }).click();
-  await colleague.getByText("Noodstop: alles wordt geweigerd").waitFor(slow);
+  await colleague.getByText("Noodstop: alles wordt geweigerd").waitFor();
   await look(colleague, "noodstop-aan");
   for (const server of place.servers) {
     const a = await ages(server, withChildren[0]);

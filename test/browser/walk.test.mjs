@@ -2,7 +2,7 @@
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { resident } from "./resident.mjs";
-import { accessible, answer, browse, check, demo, edit, forge, glance, keep, look, makeDraft, shot, signIn, slow, visitor } from "./browser.mjs";
+import { accessible, answer, browse, check, demo, edit, forge, glance, keep, look, makeDraft, shot, signIn, visitor } from "./browser.mjs";
 
 let schakel, browser;
 before(async () => { [schakel, browser] = await Promise.all([demo("walk"), browse()]); });
@@ -101,7 +101,7 @@ test("a check goes on while nobody looks; a broken guardrail shows a query, and 
   const page = await left.context().newPage();
   await left.close();
   await page.goto(draft);
-  await page.locator("[data-progress]").waitFor({ state: "detached", ...slow });
+  await page.locator("[data-progress]").waitFor({ state: "detached" });
   assert.match(await answer(page, "Klopt het?").innerText(), /goed Niets gevonden/);
   assert.match(await answer(page, "Is het getest?").innerText(), /^goed [^]*^goed /m);
   const rails = answer(page, "Blijven de vangrails heel?");
