@@ -1,5 +1,5 @@
 // Package e2e tells whole stories against the real binary: a real server process, real agencies over HTTP, a real
-// journal, on both backends. Each script in testdata is one story.
+// journal, on both backends. Each script in testdata is one story; those in testdata/once are about what no backend has to do with.
 package e2e
 
 import (
@@ -45,36 +45,63 @@ func people(t testing.TB) (p agencies.Population, path string) {
 	return p, path
 }
 
-func TestStoriesOnBolt(t *testing.T)  { stories(t, startBolt) }
-func TestStoriesOnRedis(t *testing.T) { stories(t, startRedis) }
+func TestStoriesOnBolt(t *testing.T) {
+	t.Parallel()
+	stories(t, startBolt, "testdata", filepath.Join("testdata", "once"))
+}
 
-func stories(t *testing.T, start func(testing.TB, *world)) {
+func TestStoriesOnRedis(t *testing.T) {
+	t.Parallel()
+	stories(t, startRedis, "testdata")
+}
+
+// stories tells the stories of some folders in one world, one after the other. Each hears only what was asked since it began.
+func stories(t *testing.T, start func(testing.TB, *world), folders ...string) {
 	population, brp := people(t)
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
-		Setup: func(env *testscript.Env) error {
-			tb := env.T().(testing.TB)
-			w := &world{tb: tb, people: population, brp: brp, dir: filepath.Join(env.WorkDir, "data")}
-			env.Values["world"] = w
-			env.Defer(func() { w.stop(tb) })
-			start(tb, w)
-			for k, v := range w.vars(tb) {
-				env.Setenv(k, v)
-			}
-			env.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+env.Getenv("PATH"))
-			env.Setenv("SCHAKEL_DATA", w.dir)
-			env.Setenv("HOME", env.WorkDir)
-			return nil
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ask":     ask,
-			"asked":   asked,
-			"flip":    flip,
-			"journal": journalState,
-			"same":    same,
-			"audit":   auditLine,
-		},
-	})
+	w := &world{tb: t, people: population, brp: brp, dir: filepath.Join(t.TempDir(), "data")}
+	start(t, w)
+	defer func() {
+		w.tb = t
+		w.stop(t)
+	}()
+	vars := w.vars(t)
+	vars["PATH"] = filepath.Dir(binary) + string(os.PathListSeparator) + os.Getenv("PATH")
+	vars["SCHAKEL_DATA"] = w.dir
+	deadline, _ := t.Deadline() // none, where there is none
+	for _, folder := range folders {
+		testscript.RunT(inTurn{t}, testscript.Params{
+			Dir:      folder,
+			Deadline: deadline,
+			Setup: func(env *testscript.Env) (err error) {
+				env.Values["world"] = w
+				w.tb = env.T().(testing.TB)
+				for k, v := range vars {
+					env.Setenv(k, v)
+				}
+				env.Setenv("HOME", env.WorkDir)
+				before, err := w.everAsked()
+				w.before = len(before)
+				return err
+			},
+			Cmds: map[string]func(*testscript.TestScript, bool, []string){
+				"ask":     ask,
+				"asked":   asked,
+				"flip":    flip,
+				"journal": journalState,
+				"same":    same,
+				"audit":   auditLine,
+			},
+		})
+	}
+}
+
+// inTurn is a test whose scripts wait for each other.
+type inTurn struct{ *testing.T }
+
+func (t inTurn) Parallel()     {}
+func (t inTurn) Verbose() bool { return testing.Verbose() }
+func (t inTurn) Run(name string, f func(testscript.T)) {
+	t.T.Run(name, func(t *testing.T) { f(inTurn{t}) })
 }
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value("world").(*world) }
@@ -93,7 +120,7 @@ func ask(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// asked KIND KEY: an agency of this kind was asked, each time by this key. With !: it was never asked.
+// asked KIND KEY: an agency of this kind was asked since the story began, each time by this key. With !: it was never asked.
 func asked(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 1 || (!neg && len(args) != 2) {
 		ts.Fatalf("usage: [!] asked KIND [KEY]")

@@ -1,11 +1,11 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -37,6 +37,7 @@ type world struct {
 	process *exec.Cmd
 	output  syncBuffer     // what the process wrote
 	town    *agencies.Town // on Redis; on bolt the agencies live in the demo's process
+	before  int            // how often agencies had been asked when the story began
 	redis   *redistest.Server
 
 	adjust func(config map[string]any) // changes what `schakel serve` is configured with; may be nil
@@ -269,21 +270,32 @@ func (w *world) unknownBSN() string {
 	}
 }
 
-// asked gives every question that reached an agency.
+// asked gives every question that reached an agency since the story began.
 func (w *world) asked(ts *testscript.TestScript) []agencies.Entry {
+	all, err := w.everAsked()
+	ts.Check(err)
+	return all[w.before:]
+}
+
+// everAsked gives every question that reached an agency.
+func (w *world) everAsked() (out []agencies.Entry, err error) {
 	if w.town != nil {
-		return w.town.Log()
+		return w.town.Log(), nil
 	}
 	f, err := os.Open(filepath.Join(w.dir, "asked.jsonl"))
-	ts.Check(err)
+	if err != nil {
+		return nil, err
+	}
 	defer func() { _ = f.Close() }()
-	var out []agencies.Entry
-	for s := bufio.NewScanner(f); s.Scan(); {
+	for lines := json.NewDecoder(f); ; {
 		var e agencies.Entry
-		ts.Check(json.Unmarshal(s.Bytes(), &e))
+		if err := lines.Decode(&e); errors.Is(err, io.EOF) {
+			return out, nil
+		} else if err != nil {
+			return nil, err
+		}
 		out = append(out, e)
 	}
-	return out
 }
 
 // journalStop takes the journal away: Redis is paused, and the file may not be written any more (a full disk, to the
