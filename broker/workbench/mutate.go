@@ -34,7 +34,8 @@ type Mutant struct {
 	Condition string `json:"condition"` // as written
 	id        int
 	rule      int
-	first     int // line of its rule
+	branch    lineKey // where its rule stands, or the else it is in
+	document  int     // hash of the reference to what its rule adds to
 }
 
 // Mutate turns the conditions of the rules of a policy round, one at a time, and runs the tests until one fails. The
@@ -71,52 +72,68 @@ type watch struct {
 	lightest []int // tests
 }
 
-func newWatch(s *suite, runs []run) *watch {
-	w := &watch{suite: s, runs: runs}
-	for i := range runs {
-		w.lightest = append(w.lightest, i)
-	}
-	slices.SortStableFunc(w.lightest, func(a, b int) int { return cmp.Compare(runs[a].reached.cost, runs[b].reached.cost) })
-	return w
-}
+func newWatch(s *suite, runs []run) *watch { return &watch{s, runs, lightest(runs)} }
 
 // survivors tries each mutant until a test notices it.
 func (w *watch) survivors(ctx context.Context, mutants []Mutant) []Mutant {
-	unnoticed := make([]bool, len(mutants))
-	parallel(ctx, len(mutants), func(i int) {
-		m := mutants[i]
-		store := w.store(map[string]any{"mutant": strconv.Itoa(m.id), "off": map[string]any{strconv.Itoa(m.rule): true}})
-		for _, test := range w.order(m) {
-			if ok, _ := w.run(ctx, w.tests[test], store, nil); !ok {
-				return
-			}
-		}
-		unnoticed[i] = true
-	})
-	out := []Mutant{}
+	var rules [][]Mutant
 	for i, m := range mutants {
-		if unnoticed[i] {
-			out = append(out, m)
+		if i == 0 || m.rule != mutants[i-1].rule {
+			rules = append(rules, nil)
 		}
+		rules[len(rules)-1] = append(rules[len(rules)-1], m)
 	}
-	return out
+	survived := make([][]Mutant, len(rules))
+	parallel(ctx, len(rules), func(i int) {
+		var noticed []int // tests that noticed another condition of this rule, the last first
+		for _, m := range rules[i] {
+			test, ok := w.noticedBy(ctx, m, noticed)
+			if !ok {
+				survived[i] = append(survived[i], m)
+				continue
+			}
+			noticed = append([]int{test}, slices.DeleteFunc(noticed, func(t int) bool { return t == test })...)
+		}
+	})
+	return append([]Mutant{}, slices.Concat(survived...)...)
 }
 
-// order gives the tests: first those that reach the condition, then those that reach its rule, then all others, and each time
-// the lightest first.
-func (w *watch) order(m Mutant) []int {
-	var near, nearer, order []int
-	for _, i := range w.lightest {
-		switch lines := w.runs[i].reached.lines; {
-		case lines[lineKey{m.File, m.Line}]:
-			nearer = append(nearer, i)
-		case lines[lineKey{m.File, m.first}]:
-			near = append(near, i)
-		default:
-			order = append(order, i)
+// noticedBy gives a test that fails with a mutant.
+func (w *watch) noticedBy(ctx context.Context, m Mutant, first []int) (int, bool) {
+	store := w.store(map[string]any{"mutant": strconv.Itoa(m.id), "off": map[string]any{strconv.Itoa(m.rule): true}})
+	tried := map[int]bool{}
+	for _, test := range slices.Concat(first, w.order(m)) {
+		if tried[test] {
+			continue
+		}
+		tried[test] = true
+		if ok, _ := w.run(ctx, w.tests[test], store, nil); !ok {
+			return test, true
 		}
 	}
-	return slices.Concat(nearer, near, order)
+	return 0, false
+}
+
+// order gives the tests: by turns one in which the rule gave something, so that the condition held, and one in which it did
+// not; of those first where the document was asked for and there was nothing. Each time the lightest first.
+func (w *watch) order(m Mutant) []int {
+	var gave, nothing, rest, order []int
+	for _, i := range w.lightest {
+		switch seen := w.runs[i].seen; {
+		case seen.gave[m.branch] != nil:
+			gave = append(gave, i)
+		case seen.nothing[m.document]:
+			nothing = append(nothing, i)
+		default:
+			rest = append(rest, i)
+		}
+	}
+	others := slices.Concat(nothing, rest)
+	for i := range max(len(gave), len(others)) {
+		order = append(order, gave[min(i, len(gave)):min(i+1, len(gave))]...)
+		order = append(order, others[min(i, len(others)):min(i+1, len(others))]...)
+	}
+	return order
 }
 
 // parallel calls do(0) to do(n-1), on every core, until ctx ends.
@@ -201,7 +218,8 @@ func vary(source *decide.Source, files map[string][]byte, skip map[string]bool) 
 			guard(rule, "not data.workbench.off["+strconv.Quote(strconv.Itoa(rules))+"]")
 			for _, at := range found {
 				e := at.expr(original)
-				mutant := Mutant{Place: placeIn(files, file, e.Location.Row), Condition: string(e.Location.Text), id: len(mutants) + 1, rule: rules, first: rule.Location.Row}
+				mutant := Mutant{Place: placeIn(files, file, e.Location.Row), Condition: string(e.Location.Text), id: len(mutants) + 1, rule: rules,
+					branch: lineOf(at.rule(original).Location), document: original.Ref().GroundPrefix().Hash()}
 				if skip[mutant.key()] {
 					continue
 				}
@@ -221,11 +239,13 @@ func vary(source *decide.Source, files map[string][]byte, skip map[string]bool) 
 // condition is the place of an expression in a rule: which else, which expression.
 type condition struct{ branch, index int }
 
-func (c condition) expr(r *ast.Rule) *ast.Expr {
+func (c condition) expr(r *ast.Rule) *ast.Expr { return c.rule(r).Body[c.index] }
+
+func (c condition) rule(r *ast.Rule) *ast.Rule {
 	for range c.branch {
 		r = r.Else
 	}
-	return r.Body[c.index]
+	return r
 }
 
 // conditions lists what can be true or false in a rule: not what only names or walks a value.

@@ -105,6 +105,18 @@ func TestMutateFindsWhatNoTestWatches(t *testing.T) {
 	}
 }
 
+// A test notices a condition of a rule that gave it nothing, though another in which it gave something does not.
+func TestMutateTriesEveryTest(t *testing.T) {
+	got, err := mutated(small("allow if granted(input.role)\n\ngranted(role) if role == \"a\"\n",
+		"test_no if not small.allow with input as {\"role\": \"b\"}\n\ntest_yes if {\n\tsmall.allow with input as {\"role\": \"a\"}\n} else := true\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Tried != 2 || !got.OK() {
+		t.Errorf("got %+v", got)
+	}
+}
+
 // A condition that also gives a variable its value can't be turned round; it is named and not counted.
 func TestMutateSkips(t *testing.T) {
 	got, err := mutated(small("allow if {\n\tinput.list[i] == 1\n\ti > 0\n}\n",

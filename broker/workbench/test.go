@@ -1,7 +1,6 @@
 package workbench
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -41,7 +40,8 @@ type Suite struct {
 	suite
 	files  map[string][]byte
 	source *decide.Source
-	runs   []run // what each test came to, once they ran
+	rules  []*ast.Rule // as compiled; the label of each is its place here
+	runs   []run       // what each test came to, once they ran
 	varied func() varied
 }
 
@@ -65,7 +65,11 @@ func NewSuite(files map[string][]byte) (*Suite, error) {
 	if err != nil {
 		return nil, fmt.Errorf("test policy: %w", err)
 	}
-	return &Suite{suite: suite{compiler, data.(ast.Object), tests}, files: files, source: source,
+	rules, err := label(compiler)
+	if err != nil {
+		return nil, fmt.Errorf("test policy: %w", err)
+	}
+	return &Suite{suite: suite{compiler, data.(ast.Object), tests}, files: files, source: source, rules: rules,
 		varied: sync.OnceValue(func() varied { return variants(source, files) })}, nil
 }
 
@@ -87,106 +91,44 @@ func (s *Suite) Test(ctx context.Context) (TestReport, error) {
 		}
 		report.Failed = append(report.Failed, f)
 	}
-	all := lineSet{}
-	for file, r := range cover.New().Report(s.source.Modules).Files {
-		all.add(file, r.NotCovered)
+	report.Lines = len(s.missed(cover.New()))
+	uncovered, err := s.uncovered(ctx)
+	if err != nil {
+		return report, fmt.Errorf("test policy: %w", err)
 	}
-	report.Lines, report.Uncovered = len(all), s.uncovered()
+	report.Uncovered = uncovered
 	return report, nil
 }
 
 // run is what a test came to.
 type run struct {
-	held    bool
-	err     error
-	reached reached
+	held bool
+	err  error
+	seen seen
 }
 
-// runAll runs every test, on all cores, once: what each reaches serves the coverage and the conditions.
+// runAll runs every test, on all cores, once: what each showed serves the coverage and the conditions.
 func (s *Suite) runAll(ctx context.Context) error {
 	if s.runs != nil {
 		return nil
 	}
 	runs, store := make([]run, len(s.tests)), s.store(nil)
 	parallel(ctx, len(s.tests), func(i int) {
-		runs[i].reached = reached{parts: map[*ast.Location]bool{}, lines: map[lineKey]bool{}}
-		runs[i].held, runs[i].err = s.run(ctx, s.tests[i], store, &runs[i].reached)
+		labels := &topdown.EvaluatedRuleTracker{}
+		r := &runs[i]
+		r.seen = seen{gave: map[lineKey]*ast.Rule{}, nothing: map[int]bool{}}
+		r.held, r.err = s.run(ctx, s.tests[i], store, func(q *topdown.Query) {
+			q.WithVirtualCache(noted{topdown.NewVirtualCache(), &r.seen}).WithEvaluatedRuleTracker(labels)
+		})
+		for _, l := range labels.Labels {
+			rule := s.rules[l[ruleLabel].(int)]
+			r.seen.gave[lineOf(rule.Location)] = rule
+		}
 	})
 	if ctx.Err() == nil {
 		s.runs = runs
 	}
 	return ctx.Err()
-}
-
-// reached is what a test evaluates. It notes what the engine's own coverage does, and leaves the sums for later.
-type reached struct {
-	parts map[*ast.Location]bool // expressions, and heads of rules that gave something
-	lines map[lineKey]bool       // where an expression or a rule was looked at
-	cost  int                    // what the engine did; the same whenever it runs
-}
-
-type lineKey struct {
-	file string
-	line int
-}
-
-// Enabled, Config and TraceEvent implement topdown.QueryTracer.
-func (*reached) Enabled() bool               { return true }
-func (*reached) Config() topdown.TraceConfig { return topdown.TraceConfig{} }
-func (r *reached) TraceEvent(e topdown.Event) {
-	r.cost++
-	switch n := e.Node.(type) {
-	case *ast.Expr:
-		if e.Op == topdown.EvalOp && n.Location != nil && !r.parts[n.Location] {
-			r.parts[n.Location] = true
-			r.lines[lineKey{n.Location.File, n.Location.Row}] = true
-		}
-	case *ast.Rule:
-		switch e.Op {
-		case topdown.EnterOp:
-			r.lines[lineKey{n.Location.File, n.Location.Row}] = true
-		case topdown.ExitOp:
-			r.parts[n.Head.Location] = true
-		}
-	}
-}
-
-// uncovered gives the lines of rules that no test reached.
-func (s *Suite) uncovered() []Place {
-	reached, missed := lineSet{}, lineSet{}
-	tracer, seen := cover.New(), map[*ast.Location]bool{}
-	for _, r := range s.runs {
-		for part := range r.reached.parts {
-			if !seen[part] {
-				seen[part] = true
-				tracer.TraceEvent(topdown.Event{Op: topdown.EvalOp, Node: &ast.Expr{Location: part}})
-			}
-		}
-	}
-	report := tracer.Report(s.source.Modules)
-	for file := range s.source.Modules {
-		reached.add(file, report.Files[file].Covered)
-		missed.add(file, report.Files[file].NotCovered)
-	}
-	maps.DeleteFunc(missed, func(at lineKey, _ bool) bool { return reached[at] })
-	places := []Place{}
-	for _, at := range slices.SortedFunc(maps.Keys(missed), func(a, b lineKey) int {
-		return cmp.Or(cmp.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
-	}) {
-		places = append(places, placeIn(s.files, at.file, at.line))
-	}
-	return places
-}
-
-// lineSet is a set of lines.
-type lineSet map[lineKey]bool
-
-func (s lineSet) add(file string, parts []cover.Range) {
-	for _, part := range parts {
-		for line := part.Start.Row; line <= part.End.Row; line++ {
-			s[lineKey{file, line}] = true
-		}
-	}
 }
 
 // suite is a compiled policy with its tests.
@@ -235,8 +177,8 @@ func (s *suite) store(extra map[string]any) storage.Store {
 	return inmem.NewFromASTObject(data)
 }
 
-// run tells whether a test holds.
-func (s *suite) run(ctx context.Context, t testRule, store storage.Store, tracer topdown.QueryTracer) (bool, error) {
+// run tells whether a test holds; watch may be nil.
+func (s *suite) run(ctx context.Context, t testRule, store storage.Store, watch func(*topdown.Query)) (bool, error) {
 	txn, err := store.NewTransaction(ctx)
 	if err != nil {
 		return false, err
@@ -246,8 +188,8 @@ func (s *suite) run(ctx context.Context, t testRule, store storage.Store, tracer
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	q := topdown.NewQuery(t.query).WithCompiler(s.compiler).WithStore(store).WithTransaction(txn).
 		WithStrictBuiltinErrors(true).WithCancel(cancel)
-	if tracer != nil {
-		q = q.WithQueryTracer(tracer)
+	if watch != nil {
+		watch(q)
 	}
 	results, err := q.Run(ctx)
 	return len(results) > 0 && err == nil, err
