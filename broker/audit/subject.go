@@ -45,6 +45,13 @@ type Mention struct {
 	event Event
 }
 
+// Asked tells under what a disclosure was asked for.
+type Asked struct {
+	Revision broker.Revision // of the policy that decided
+	Role     broker.Role
+	Purpose  broker.Purpose
+}
+
 // SubjectEvent is a disclosure as it concerned one data subject.
 type SubjectEvent struct {
 	Mention
@@ -162,6 +169,40 @@ func (c MentionsConfig) look(writer string, entry journal.Entry) *Mention {
 		return nil
 	}
 	return m
+}
+
+// Asked tells under what it was asked for, as the part in clear has it: that can be read for ever, also when who asked is erased.
+// Not ok where it can't be read.
+func (m Mention) Asked() (a Asked, ok bool) {
+	if len(m.event.Common) == 0 {
+		return a, false
+	}
+	var queries, subjects []json.RawMessage
+	for name, value := range members(m.event.Common) {
+		switch string(name) {
+		case "queries":
+			queries = elements(value)
+		case "subjects":
+			subjects = elements(value)
+		case "policy":
+			for name, value := range members(value) {
+				ok = ok || (string(name) == "revision" && text(value, &a.Revision))
+			}
+		}
+	}
+	for _, one := range subjects {
+		var s broker.SubjectQueries
+		if !readSubject(one, &s) || s.Lookup != "" || len(s.Queries) == 0 || s.Queries[0] >= len(queries) {
+			continue // a holder is asked by a lookup; it asks for nothing
+		}
+		role, purpose := false, false
+		for name, value := range members(queries[s.Queries[0]]) {
+			role = role || (string(name) == "role" && text(value, &a.Role))
+			purpose = purpose || (string(name) == "purpose" && text(value, &a.Purpose))
+		}
+		return a, ok && role && purpose
+	}
+	return a, false
 }
 
 // Open gives what a mention says of one of its data subjects.

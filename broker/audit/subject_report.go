@@ -27,7 +27,7 @@ type SubjectReport struct {
 	Acts        []SubjectAct `json:"verwerkingsacties"`
 	Unreadable  int          `json:"onleesbaar"` // events that can't be read: whether they are about this person isn't known
 	NotNamed    string       `json:"nietGenoemd"`
-	ProvedUntil *time.Time   `json:"bewezenTot,omitempty"` // up to then a file proves that nothing was left out; none without one
+	ProvedUntil *time.Time   `json:"bewezenTot,omitempty"` // up to then a file proves that all is there that must be named; none without one
 }
 
 // SubjectAct is one disclosure, or refusal, about a data subject, in the words of VNG's standard for logging processing
@@ -184,11 +184,11 @@ func (r SubjectReport) Text() string {
 	}
 	switch len(r.Acts) {
 	case 0:
-		line("In deze tijd vroeg niemand via Schakel uw gegevens op.")
+		line("In dit overzicht staan geen opvragingen van uw gegevens.")
 	case 1:
-		line("Uw gegevens zijn één keer opgevraagd. U leest welke organisatie dat deed, waarom, en wat zij kreeg.")
+		line("In dit overzicht staat één opvraging van uw gegevens. U leest welke organisatie dat deed, waarom, en wat zij kreeg.")
 	default:
-		line("Uw gegevens zijn %d keer opgevraagd. U leest welke organisatie dat deed, waarom, en wat zij kreeg.", len(r.Acts))
+		line("In dit overzicht staan %d opvragingen van uw gegevens. U leest welke organisatie dat deed, waarom, en wat zij kreeg.", len(r.Acts))
 	}
 	line("De gegevens zelf staan hier niet in.")
 	for _, a := range r.Acts {
@@ -196,7 +196,7 @@ func (r SubjectReport) Text() string {
 	}
 	line("\nGoed om te weten\n")
 	if r.ProvedUntil != nil {
-		line("Bij dit overzicht hoort een bestand. Daarmee kunt u nagaan, of laten nagaan, dat tot %s niets is weggelaten.\n"+
+		line("Bij dit overzicht hoort een bestand. Daarmee kunt u nagaan, of laten nagaan, dat tot %s alles erin staat wat wij u moeten noemen.\n"+
 			"Bewaar dat bestand goed en geef het niet zomaar weg: wie het heeft, kan uw burgerservicenummer erbij zoeken.\n", inWords(*r.ProvedUntil))
 	}
 	if r.Unreadable > 0 {

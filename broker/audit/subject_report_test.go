@@ -51,7 +51,7 @@ func TestReportInWords(t *testing.T) {
 	text := r.Text()
 	for _, want := range []string{"29 maart 2026, 03.05 uur\nGemeente Proef\n", // summer time began at 02.00
 		"Functie van wie het vroeg: Wijkteammedewerker", "Waarvoor: Ontruiming voorkomen", "Gekregen, volgens Wgs artikel 8:\n    - Huurachterstand van uw huishouden: de waarde zelf\n",
-		"kreeg als antwoord: \"Nooit gedeeld.\"\n    - Diagnose\n", "Corporatie Proef; 3\n", "Nummer: 01000000", "één keer", "tot 29 maart 2026, 03.05 uur niets is weggelaten", NotNamed} {
+		"kreeg als antwoord: \"Nooit gedeeld.\"\n    - Diagnose\n", "Corporatie Proef; 3\n", "Nummer: 01000000", "één opvraging", "tot 29 maart 2026, 03.05 uur alles erin staat wat wij u moeten noemen", NotNamed} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in:\n%s", want, text)
 		}
@@ -91,14 +91,14 @@ func TestReportOfWhatIsLeft(t *testing.T) {
 	}
 	e.Staff, e.StaffState, e.State = nil, PartErased, PartDamaged
 	r := SubjectReport{Acts: []SubjectAct{act, reportWords(false).Act(e)}, Unreadable: 2}
-	for _, want := range []string{"2 keer", "hebben wij gewist", "kunnen wij niet lezen. Vraag", "Een organisatie die wij niet meer kunnen noemen", "2 regels van ons logboek", NotNamed} {
+	for _, want := range []string{"2 opvragingen", "hebben wij gewist", "kunnen wij niet lezen. Vraag", "Een organisatie die wij niet meer kunnen noemen", "2 regels van ons logboek", NotNamed} {
 		if !strings.Contains(r.Text(), want) {
 			t.Errorf("no %q in:\n%s", want, r.Text())
 		}
 	}
 	since := e.Time
 	empty := SubjectReport{Since: &since}.Text()
-	if !strings.Contains(empty, "niemand") || !strings.Contains(empty, NotNamed) || !strings.Contains(empty, "vanaf 29 maart") {
+	if !strings.Contains(empty, "geen opvragingen") || !strings.Contains(empty, NotNamed) || !strings.Contains(empty, "vanaf 29 maart") {
 		t.Error(empty)
 	}
 }

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
@@ -114,6 +115,45 @@ func TestMentionsNameWhatTheyCantRead(t *testing.T) {
 	}
 	if got := readMentions(t, MentionsConfig{Store: s, Of: []string{"a stranger"}}); len(got) != 2 {
 		t.Errorf("a stranger is not told of what can't be read: %+v", got)
+	}
+}
+
+// TestAsked: under what was asked stands in clear, and stays when who asked is erased. A lookup is of the holder that is asked. What
+// can't be read is not made up.
+func TestAsked(t *testing.T) {
+	s := newStore(t)
+	c := config(s, "gw", freshView{})
+	w := open(t, c)
+	e := disclosureEvent(0)
+	query := func(role broker.Role) json.RawMessage {
+		return broker.Query{V: 1, Role: role, Purpose: "handhaving", Fields: []broker.Field{"huur.achterstand"}}.Canonical().Bytes()
+	}
+	e.Common.Queries = []json.RawMessage{query(broker.RoleHolder), query("sociaal-rechercheur")}
+	e.Common.Decisions = []json.RawMessage{[]byte(`{}`), []byte(`{}`)}
+	e.Common.Revisions = []broker.Revision{"before", "rev"}
+	e.Common.Subjects = []broker.SubjectQueries{{Subject: "p1", Queries: []int{0}, Lookup: "woningcorporatie"}, {Subject: "p1", Queries: []int{1}}}
+	if _, err := w.Append(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Append(t.Context(), disclosureEvent(1)); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, w)
+	if err := s.DeleteKeys(t.Context(), []string{StaffKey(testTime)}); err != nil {
+		t.Fatal(err)
+	}
+	got := readMentions(t, MentionsConfig{Store: s})
+	if len(got) != 2 {
+		t.Fatalf("%+v", got)
+	}
+	if a, ok := got[0].Asked(); !ok || a != (Asked{"rev", "sociaal-rechercheur", "handhaving"}) {
+		t.Errorf("%+v, %v", a, ok)
+	}
+	if a, ok := got[1].Asked(); ok {
+		t.Errorf("without a query: %+v", a)
+	}
+	if a, ok := (Mention{Damaged: true}).Asked(); ok {
+		t.Errorf("without an event: %+v", a)
 	}
 }
 

@@ -203,7 +203,7 @@ func TestResident(t *testing.T) {
 	}
 	_, page := v.get("/overzicht")
 	text := visible(page)
-	for _, want := range []string{"Er zijn 3 keer gegevens opgevraagd", "Recipient 1", "Purpose 1", "Role 1", "Field 1 van het huishouden: form", "Field 2 Dat mocht", "Basis 1", "Reason 1", "Asked 1", audit.NotNamed,
+	for _, want := range []string{"In dit overzicht staan 3 opvragingen", "Recipient 1", "Purpose 1", "Role 1", "Field 1 van het huishouden: form", "Field 2 Dat mocht", "Basis 1", "Reason 1", "Asked 1", audit.NotNamed,
 		"Dit hebben wij gewist", "Dit kunnen wij niet lezen", "fg@proef.example"} {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
 			t.Errorf("the page does not say %q", want)
@@ -617,7 +617,7 @@ func TestPrinted(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Join(strings.Fields(visible(string(page))), " ")
-	for _, want := range []string{"Er zijn 3 keer gegevens opgevraagd", "Recipient 1", "Field 1 van het huishouden: form", audit.NotNamed, "aan het loket", "Bij dit overzicht hoort een bewijs"} {
+	for _, want := range []string{"In dit overzicht staan 3 opvragingen", "Recipient 1", "Field 1 van het huishouden: form", audit.NotNamed, "aan het loket", "Bij dit overzicht hoort een bewijs"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("it does not say %q: %s", want, text)
 		}
@@ -627,7 +627,7 @@ func TestPrinted(t *testing.T) {
 			t.Errorf("it has %s", no)
 		}
 	}
-	if page, err = console.Printed(r, true); err != nil || !strings.Contains(string(page), `<html lang="en">`) || !strings.Contains(string(page), "Data was asked for") {
+	if page, err = console.Printed(r, true); err != nil || !strings.Contains(string(page), `<html lang="en">`) || !strings.Contains(string(page), "This overview has 3 requests.") {
 		t.Errorf("in English: %v", err)
 	}
 }

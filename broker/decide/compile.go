@@ -59,7 +59,7 @@ func Read(files map[string][]byte) (*Source, error) {
 	if err := s.readCatalog(); err != nil {
 		return nil, fmt.Errorf("read data.schakel.catalog: %w", err)
 	}
-	return s, nil
+	return s, s.readNotNamed(files)
 }
 
 // readFiles parses Rego and data, of a policy or of other rules.

@@ -111,6 +111,7 @@ func (c *checker) compile() {
 func (c *checker) engine(rule string, err error) {
 	var many interface{ Unwrap() []error }
 	var faults ast.Errors
+	var fault *decide.Fault
 	switch {
 	case errors.As(err, &faults) && !errors.As(err, &many):
 		for _, f := range faults {
@@ -120,6 +121,8 @@ func (c *checker) engine(rule string, err error) {
 		for _, e := range many.Unwrap() {
 			c.engine(rule, e)
 		}
+	case errors.As(err, &fault):
+		c.add(rule, fault.File, fault.Line, fault.Problem, fault.Advice)
 	default:
 		c.add(rule, c.fileIn(err), 0, broker.Text{NL: "dit kan niet worden gelezen: " + err.Error(), EN: err.Error()},
 			broker.Text{NL: "Herstel dit bestand; het moet geldige JSON zijn.", EN: "Mend this file; it must be valid JSON."})

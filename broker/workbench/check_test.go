@@ -18,6 +18,7 @@ func TestCheckFinds(t *testing.T) {
 		field    = "schakel/field.rego"
 		subject  = "schakel/subject.rego"
 		settings = "schakel/settings/data.json"
+		notNamed = decide.NotNamedFile
 		special  = `special if input.field.class == "bijzonder"`
 	)
 	for name, tt := range map[string]struct{ file, old, new, rule, line, advice string }{
@@ -57,6 +58,9 @@ func TestCheckFinds(t *testing.T) {
 		"settings, role":          {settings, `"schuldhulpverlener": {`, `"schuldhulpverleners": {`, "literal", "schuldhulpverleners", `"schuldhulpverlener"`},
 		"settings, age":           {settings, `"16-17"`, `"16-18"`, "literal", "16-18", `"16-17"`},
 		"settings, tie":           {settings, `"relation": "signal"`, `"relation": "signaal"`, "literal", "signaal", `"signal"`},
+		"not named, ground":       {notNamed, `"requests": [`, `"requests": [{"purpose": "handhaving", "why": {"nl": "x", "en": "x"}}`, "parse", `"requests": [`, "AVG 23(1)d"},
+		"not named, role":         {notNamed, `"requests": [`, `"requests": [{"purpose": "handhaving", "role": "rechercheur", "ground": "AVG 23(1)d", "why": {"nl": "x", "en": "x"}}`, "parse", `"rechercheur"`, "list"},
+		"not named, key":          {notNamed, `"requests": [`, `"requests": [{"doel": "handhaving"}`, "parse", `"doel"`, "purpose, ground and why"},
 		"set, counted":            {field, `mandate.id in input.agency.mandates`, `count(input.agency.mandates) > 0; mandate.id != ""`, "set", "count(", "in input.agency.mandates"},
 		"set, walked":             {subject, `input.field.domain in input.subject.consent`, `some domain in input.subject.consent; domain == input.field.domain`, "set", "some domain", "in input.subject.consent"},
 		"set, indexed":            {subject, `input.field.domain in input.subject.release`, `input.subject.release[_] == input.field.domain`, "set", "release[_]", "in input.subject.release"},

@@ -18,18 +18,16 @@ import (
 	"github.com/schakel/schakel/broker/audit/archive"
 	"github.com/schakel/schakel/broker/audit/checkpoint"
 	"github.com/schakel/schakel/broker/audit/index"
-	"github.com/schakel/schakel/broker/register"
 	"github.com/schakel/schakel/keys"
 )
 
 // indexFolder holds the daily indexes, in the folder of the Merkle log. It is not served.
 const indexFolder = ".index"
 
-// indexOf says where the indexes beside a Merkle log are, and what they are made of. No rule of the policy says yet that an
-// event need not be named to a data subject, so all are.
+// indexOf says where the indexes beside a Merkle log are, and what they are made of.
 func (d *desk) indexOf(merkle string) index.Config {
 	log, _ := d.register.Log()
-	return index.Config{Dir: filepath.Join(merkle, indexFolder), Log: log, Store: d.store, Ring: d.ring, Vault: d.vault}
+	return index.Config{Dir: filepath.Join(merkle, indexFolder), Log: log, Store: d.store, Ring: d.ring, Vault: d.vault, NotNamed: d.notNamed}
 }
 
 // streams is what this server seals: the journal, the indexes and the segments of the archive.
@@ -50,7 +48,7 @@ func (s *server) keepIndex() {
 }
 
 func newAuditIndex(w *where) *cobra.Command {
-	c := &cobra.Command{Use: "index", Short: "The daily index of data subjects, by which a resident can see that nothing was left out"}
+	c := &cobra.Command{Use: "index", Short: "The daily index of data subjects, by which a resident can see that all is named that must be"}
 	c.AddCommand(newIndexBuild(w), newIndexVerify(w), newIndexKeys(w), newIndexCheck(), newIndexNotNamed(w))
 	return c
 }
@@ -152,44 +150,6 @@ func sealedIndexes(ctx context.Context, log *checkpoint.Log) (map[uint64]broker.
 	return out, nil
 }
 
-func newIndexNotNamed(w *where) *cobra.Command {
-	var m merkle
-	var look lookOver
-	var seq uint64
-	c := &cobra.Command{
-		Use:   "not-named --index N --officer ID --purpose toezicht --ground TEXT",
-		Short: "For the functionaris gegevensbescherming alone: of how many residents something is not named (AVG 23)",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			var n int
-			err := w.write(c.Context(), adminWriter, func(d *desk, writer *audit.Writer) error {
-				o, known := d.register.Officer(d.register.OfficerRef(register.OfficerID(look.by.id)))
-				if known && o.Role != register.RoleFG {
-					return fmt.Errorf("a %s may not open this index; a functionaris-gegevensbescherming may", o.Role)
-				}
-				err := look.record(c.Context(), d, writer, w.data, audit.Viewed{How: "audit index not-named"}, fmt.Sprintf("index %d", seq))
-				if err != nil {
-					return err
-				}
-				cfg, err := d.indexBeside(c.Context(), w, m)
-				if err == nil {
-					n, err = index.NotNamed(c.Context(), cfg.Dir, seq, d.vault)
-				}
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "index %d: %d residents\n", seq, n)
-			return err
-		},
-	}
-	look.flags(c)
-	m.flags(c)
-	c.Flags().Uint64Var(&seq, "index", 0, "the number of the index")
-	return c
-}
-
 func newIndexKeys(w *where) *cobra.Command {
 	return &cobra.Command{
 		Use:   "keys",
@@ -216,7 +176,7 @@ func newIndexCheck() *cobra.Command {
 	var bsn, report string
 	c := &cobra.Command{
 		Use:   "check FILE --log-key KEY --pseudonym-key KEY --bsn -",
-		Short: "Check a resident's file: that it names every event about a BSN",
+		Short: "Check a resident's file: that it names every event about a BSN that must be named",
 		Long: `Needs nothing but the file, the public keys of the log (` + "`schakel audit key`" + `) and of pseudonyms (` + "`schakel audit index keys`" + `), and
 the BSN on standard input: no server, no folder, no network. With --report it holds the report, as audit subject --json wrote
 it, against the file: every event that is proved stands in it, and no other of that time.`,
@@ -263,7 +223,7 @@ it, against the file: every event that is proved stands in it, and no other of t
 }
 
 func say(c *cobra.Command, v index.Verified) error {
-	_, err := fmt.Fprintf(c.OutOrStdout(), "verified: %d events about this BSN up to %s, and no others; %d indexes, sealed in %s at %d entries\n",
+	_, err := fmt.Fprintf(c.OutOrStdout(), "verified: %d events about this BSN up to %s, and no others that must be named; %d indexes, sealed in %s at %d entries\n",
 		len(v.Events), v.Until.Format(time.RFC3339), v.Indexes, v.Checkpoint.Origin, v.Checkpoint.Size)
 	for _, e := range v.Events {
 		if err == nil {
@@ -315,8 +275,7 @@ func (d *desk) proveComplete(ctx context.Context, by indexed, bsn broker.BSN, me
 
 // proofFile makes a resident's file, and checks it as its bearer would.
 func (d *desk) proofFile(ctx context.Context, by indexed, bsn broker.BSN, mentions []audit.Mention) ([]byte, index.Verified, error) {
-	cfg := d.indexOf(by.folder)
-	file, err := index.Prover{Dir: cfg.Dir, Merkle: by.log, Ring: d.ring, NotNamed: cfg.NotNamed}.Prove(ctx, bsn, mentions)
+	file, err := index.Prover{Dir: d.indexOf(by.folder).Dir, Merkle: by.log, Ring: d.ring}.Prove(ctx, bsn, mentions)
 	if err != nil {
 		return nil, index.Verified{}, err
 	}

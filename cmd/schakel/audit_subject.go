@@ -153,7 +153,7 @@ func readSubject(c *cobra.Command, flag string) (broker.BSN, error) {
 	return bsn, nil
 }
 
-// subjectFound is what the log has of a data subject.
+// subjectFound is what the log has of a data subject and may be named to them.
 type subjectFound struct {
 	window     audit.MentionsConfig
 	events     []audit.SubjectEvent // the newest first
@@ -184,14 +184,14 @@ func (w *where) indexed(ctx context.Context, d *desk, m merkle) (indexed, error)
 	return indexed{log: log, folder: w.merkleFolder(m.folder, k.Origin()), keys: k}, nil
 }
 
-// subjectEvents finds what the log has of a data subject, under every version of their pseudonym.
+// subjectEvents finds what the log has of a data subject and may be named to them, under every version of their pseudonym.
 func (d *desk) subjectEvents(ctx context.Context, bsn broker.BSN, window audit.MentionsConfig, by indexed) (subjectFound, error) {
 	f := subjectFound{window: window}
 	window.Of = d.ring.Pseudonyms(bsn)
 	cfg := d.indexOf(by.folder)
 	cfg.Store = counted(d.store, by.read)
 	var err error
-	if f.mentions, err = index.Mentions(ctx, d.indexOf(by.folder), by.log, window); err != nil {
+	if f.mentions, err = index.Mentions(ctx, cfg, by.log, window); err != nil {
 		return f, err
 	}
 	for _, m := range f.mentions {

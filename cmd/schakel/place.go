@@ -198,6 +198,7 @@ type desk struct {
 	unready  error                          // why the revision in force could not be loaded when it was opened
 	explorer *workbench.Explorer
 	proved   sync.Map // drafts that verifyProposal found true
+	unnamed  sync.Map // by revision, what it does not name (decide.NotNamed); that never changes
 }
 
 func (w *where) openDesk(ctx context.Context, readOnly bool) (*desk, error) {

@@ -26,6 +26,7 @@ import (
 // offices is a desk where the small policy is live, with two privacy officers and a holder of rents who made an agreement.
 type offices struct {
 	*desk
+	dir    string
 	blobs  map[string][]byte // that the journal gives otherwise than they were put
 	writer *audit.Writer
 	append register.Appender
@@ -38,7 +39,7 @@ func newOffices(t *testing.T) *offices {
 	t.Helper()
 	dir, store, ring := newFolder(t)
 	other := &altered{Store: store, blobs: map[string][]byte{}}
-	o := &offices{blobs: other.blobs, signer: map[string]keys.Signer{}}
+	o := &offices{dir: dir, blobs: other.blobs, signer: map[string]keys.Signer{}}
 	var err error
 	if o.desk, err = newDesk(t.Context(), other, ring); err != nil {
 		t.Fatal(err)

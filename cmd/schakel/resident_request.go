@@ -152,6 +152,7 @@ func (r *counter) requestRecipients() *cobra.Command {
 	var look lookOver
 	var m merkle
 	c := &cobra.Command{Use: "recipients NUMBER --officer ID --ground TEXT", Short: "Who got data of this person, and must be told of a correction, restriction or erasure (AVG 19)", Args: cobra.ExactArgs(1),
+		Long: "Whom the law permits not to name (AVG 23) does not stand here; the functionaris-gegevensbescherming, who can find them, tells them.",
 		RunE: func(c *cobra.Command, args []string) error {
 			look.by, look.purpose = r.by, string(purposeInspect)
 			var list []console.Recipient

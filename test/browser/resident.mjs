@@ -50,7 +50,7 @@ export async function resident({ data, url }, browser) {
   await page.getByRole("button", { name: "Maak het overzicht" }).waitFor();
   await look(page, "inwoner-begin", { languages: false });
   await press(page, page.getByRole("button", { name: "Maak het overzicht" }), "Enter");
-  await page.getByText("Er zijn één keer gegevens opgevraagd.").waitFor();
+  await page.getByText("In dit overzicht staat één opvraging.").waitFor();
   assert.ok(!(await page.content()).includes(own.bsns[0]), "no BSN on the page");
   await look(page, "inwoner-overzicht");
 

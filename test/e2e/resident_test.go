@@ -152,7 +152,7 @@ func TestResident(t *testing.T) {
 
 	v := w.inzage(t, n)
 	page := v.overview(url.Values{})
-	if !strings.Contains(page, "één keer") || !strings.Contains(page, hash) {
+	if !strings.Contains(page, "één opvraging") || !strings.Contains(page, hash) {
 		t.Errorf("the page of one question: %s", page)
 	}
 	for _, b := range family {
@@ -214,13 +214,13 @@ func TestResident(t *testing.T) {
 	if over == nil {
 		t.Fatalf("not offered: %s", v.get("/"))
 	}
-	if page = v.overview(url.Values{"over": {over[1]}}); !strings.Contains(page, "Wie vroeg gegevens op van Sanne?") || !strings.Contains(page, "3 keer") {
+	if page = v.overview(url.Values{"over": {over[1]}}); !strings.Contains(page, "Wie vroeg gegevens op van Sanne?") || !strings.Contains(page, "3 opvragingen") {
 		t.Errorf("of another: %s", page)
 	}
 
 	paper := filepath.Join(t.TempDir(), "overzicht.html")
 	w.counter(t, family[0].Reveal()+"\n", append(officer, "report", "--ground", "AVG 15, dossier 2", "--identified", "paspoort", "--out", paper)...)
-	if info, err := os.Stat(paper); err != nil || info.Mode().Perm() != 0o600 || !strings.Contains(readFile(t, paper), "3 keer") {
+	if info, err := os.Stat(paper); err != nil || info.Mode().Perm() != 0o600 || !strings.Contains(readFile(t, paper), "3 opvragingen") {
 		t.Errorf("paper: %v %v", err, info)
 	}
 	w.counter(t, family[1].Reveal()+"\n", append(officer, "request", "make", "--kind", "complaint", "--text", answer)...)

@@ -39,8 +39,8 @@ type Config struct {
 	}
 
 	// NotNamed tells which events the law permits not to name to a data subject (AVG 23, UAVG 41): they stand in an index of
-	// their own. Nil: none.
-	NotNamed func(audit.Mention) bool
+	// their own. It must say the same of an event for ever; where it can't tell, nothing is built, found or proved. Nil: none.
+	NotNamed func(context.Context, audit.Mention) (bool, error)
 
 	Now func() time.Time // time.Now when nil
 }
@@ -48,8 +48,9 @@ type Config struct {
 // content is what one index is made of.
 type content struct {
 	tree       *tree
-	notNamed   *tree
 	places     map[broker.Hash][]place // of the events of an entry, by its key
+	notNamed   *tree
+	unnamed    []place // of the events that are not named
 	unreadable uint64
 }
 
@@ -74,7 +75,7 @@ func Build(ctx context.Context, c Config) (Manifest, error) {
 		return fail(err)
 	}
 	m.Size, m.Root, m.Unreadable = uint64(len(got.tree.entries)), got.tree.root, got.unreadable
-	notNamed, err := c.sealNotNamed(ctx, &m, got.notNamed)
+	notNamed, err := c.sealNotNamed(ctx, &m, got)
 	if err != nil {
 		return fail(err)
 	}
@@ -164,17 +165,24 @@ func (c Config) read(ctx context.Context, m Manifest, before *Manifest) (content
 		if e.Damaged {
 			got.unreadable++
 		}
+		at := place{e.Writer, journal.ID(e.ID)}
+		hidden, err := c.hides(ctx, e)
+		if err != nil {
+			return got, err
+		}
 		to := named
-		if c.NotNamed != nil && c.NotNamed(e) {
-			to = others
+		if hidden {
+			to, got.unnamed = others, append(got.unnamed, at)
 		}
 		for _, p := range e.Pseudonyms {
 			if !slices.ContainsFunc(m.Keys, func(k keys.PseudonymKey) bool { return strings.HasPrefix(p, k.Version+".") }) {
 				return got, fmt.Errorf("event %s of %s has a pseudonym of a version that this key ring does not have; is it the ring that the gateways use?", e.ID, e.Writer)
 			}
 			to[p] = append(to[p], e.Hash)
-			key := keyOf(m.Log, m.Seq, p)
-			got.places[key] = append(got.places[key], place{e.Writer, journal.ID(e.ID)})
+			if !hidden {
+				key := keyOf(m.Log, m.Seq, p)
+				got.places[key] = append(got.places[key], at)
+			}
 		}
 	}
 	var err error
@@ -182,6 +190,18 @@ func (c Config) read(ctx context.Context, m Manifest, before *Manifest) (content
 		got.notNamed, err = m.treeOf(others)
 	}
 	return got, err
+}
+
+// hides tells whether an event is not named to its data subjects.
+func (c Config) hides(ctx context.Context, m audit.Mention) (bool, error) {
+	if c.NotNamed == nil {
+		return false, nil
+	}
+	hidden, err := c.NotNamed(ctx, m)
+	if err != nil {
+		err = fmt.Errorf("event %s of %s: %w", m.ID, m.Writer, err)
+	}
+	return hidden, err
 }
 
 // between gives the range of events that an index covers, and the one before does not.
@@ -243,6 +263,13 @@ func (c Config) holds(ctx context.Context, m Manifest, before *Manifest) error {
 	got, err := c.read(ctx, m, before)
 	if err == nil && (got.tree.root != m.Root || uint64(len(got.tree.entries)) != m.Size) {
 		err = errors.New("the log has other events, or about others, than this index says")
+	}
+	if err != nil {
+		return err
+	}
+	n, err := c.openNotNamed(ctx, m)
+	if err == nil && n.commitment(got.notNamed) != m.Withheld {
+		err = errNotNamed
 	}
 	return err
 }

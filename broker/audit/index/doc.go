@@ -1,4 +1,5 @@
-// Package index lets a resident prove to themselves that nothing about them was left out of what they were told.
+// Package index lets a resident prove to themselves that nothing about them was left out of what they were told, but for what
+// the law permits not to name (AVG 23, UAVG 41).
 //
 // Each day the events since the day before are indexed by data subject: a sorted list of keys, one for each pseudonym that
 // an event has a part about, with a digest of the hashes of those events. The list is the leaves of a Merkle tree (RFC 6962).
@@ -15,6 +16,10 @@
 //
 // The same index tells where a person's events stand (Mentions), so that a report need not read the whole log: which days have
 // nothing is proved, and what stands at a place is held against the day's entry. What is not sealed yet is read.
+//
+// What is not named is told by whoever reads the policy that decided an event (Config.NotNamed). It stands in an encrypted index
+// beside the other, to which the manifest commits, for the functionaris gegevensbescherming (NotNamed). Nothing else tells of it:
+// not the tree, a place, a length, nor how much is read.
 //
 // It refuses to prove where the index and the log differ. It imports broker, broker/journal, broker/audit, its checkpoint, and
 // keys; only cmd and console may import it.

@@ -42,10 +42,9 @@ type Prover struct {
 		ProvePseudonyms(bsn broker.BSN) map[string][]byte
 		PseudonymKeys() []keys.PseudonymKey
 	}
-	NotNamed func(audit.Mention) bool // as in Config
 }
 
-// Prove makes the file of a data subject. Mentions are all that the log has of them (audit.Mentions over the whole log). It
+// Prove makes the file of a data subject. Mentions are all that the log has of them and may be named (Mentions, of all time). It
 // fails with ErrDiffers where an index lacks one of those, or has more.
 func (p Prover) Prove(ctx context.Context, bsn broker.BSN, mentions []audit.Mention) ([]byte, error) {
 	fail := func(err error) ([]byte, error) { return nil, fmt.Errorf("prove completeness: %w", err) }
@@ -107,7 +106,7 @@ func (p Prover) shown(m Manifest, l leaves, before *Manifest, pseudonym string, 
 		return s, err
 	}
 	for _, e := range mentions {
-		if slices.Contains(e.Pseudonyms, pseudonym) && m.covers(before, e.Writer, journal.ID(e.ID)) && (p.NotNamed == nil || !p.NotNamed(e)) {
+		if slices.Contains(e.Pseudonyms, pseudonym) && m.covers(before, e.Writer, journal.ID(e.ID)) {
 			s.Events = append(s.Events, e.Hash)
 		}
 	}

@@ -13,7 +13,9 @@ import (
 	"github.com/schakel/schakel/broker/journal"
 )
 
-// Mentions gives what the log has of the data subjects of want: what audit.Mentions gives of the whole log, in the same order.
+// Mentions gives what the log has of the data subjects of want and may be named to them: what audit.Mentions gives of the whole
+// log, in the same order, without what NotNamed tells. How much is read does not depend on what is left out.
+//
 // It reads what the sealed indexes say is about them, and whatever is not in one of those. An index that can't be relied on is
 // passed over, and its events are read: so are those of a day with events that can't be read, since they may be about anybody.
 //
@@ -46,7 +48,24 @@ func Mentions(ctx context.Context, c Config, merkle *checkpoint.Log, want audit.
 		}
 		return 0
 	})
-	return f.found, nil
+	return f.named(ctx)
+}
+
+// named leaves out what is not named. What can't be read of an event stays unreadable, whomever the rest is about.
+func (f *finder) named(ctx context.Context) (out []audit.Mention, err error) {
+	for _, m := range f.found {
+		hidden, err := f.hides(ctx, m)
+		switch {
+		case err != nil:
+			return nil, err
+		case hidden && !m.Damaged:
+			continue
+		case hidden:
+			m.Pseudonyms = nil
+		}
+		out = append(out, m)
+	}
+	return out, nil
 }
 
 type finder struct {
@@ -58,7 +77,7 @@ type finder struct {
 // days gives the manifests of the indexes that are sealed, from the first on; none where they are not those of this log and this
 // journal.
 func (f *finder) days(ctx context.Context, merkle *checkpoint.Log) (out []Manifest) {
-	if merkle == nil || f.want.Of == nil || f.NotNamed != nil { // what is not named stands in no index that is looked at here
+	if merkle == nil || f.want.Of == nil {
 		return nil
 	}
 	last, _, err := sealed(ctx, f.Dir, merkle)

@@ -204,10 +204,7 @@ func TestMentionsByTheIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	notNamed, err := readSealed(w.cfg.Dir, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	notNamed := w.sealedLine(1)
 	m, err := readManifest(w.cfg.Dir, 1)
 	if err != nil {
 		t.Fatal(err)

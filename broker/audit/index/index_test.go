@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -179,16 +180,15 @@ func (w *town) keys() checkpoint.Keys {
 }
 
 func (w *town) prover() Prover {
-	return Prover{Dir: w.cfg.Dir, Merkle: checkpoint.OpenLog(w.merkle, w.keys()), Ring: w.ring, NotNamed: w.cfg.NotNamed}
+	return Prover{Dir: w.cfg.Dir, Merkle: checkpoint.OpenLog(w.merkle, w.keys()), Ring: w.ring}
 }
 
-func (w *town) mentions(of broker.BSN) (out []audit.Mention) {
+// mentions reads the whole log.
+func (w *town) mentions(of broker.BSN) []audit.Mention {
 	w.t.Helper()
-	for m, err := range audit.Mentions(w.t.Context(), audit.MentionsConfig{Store: w.cfg.Store, KeyOf: w.ring.OpenRef, Of: w.ring.Pseudonyms(of)}) {
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		out = append(out, m)
+	out, err := Mentions(w.t.Context(), w.cfg, nil, audit.MentionsConfig{Of: w.ring.Pseudonyms(of)})
+	if err != nil {
+		w.t.Fatal(err)
 	}
 	return out
 }
@@ -417,47 +417,148 @@ func TestFewerEventsThanThereAre(t *testing.T) {
 	}
 }
 
+// hide makes that these events are not named.
+func (w *town) hide(hashes ...broker.Hash) {
+	w.cfg.NotNamed = func(_ context.Context, m audit.Mention) (bool, error) { return slices.Contains(hashes, m.Hash), nil }
+}
+
+func hashesOf(list []audit.Mention) (out []broker.Hash) {
+	for _, m := range list {
+		out = append(out, m.Hash)
+	}
+	return sorted(out)
+}
+
 // TestNotNamed: what the law permits not to name stands in an index of its own, which only the vault opens; whether there is
-// something in it shows neither in the manifest, nor in the length, nor in the resident's file.
+// something in it shows neither in the manifest, nor in the length, nor in the resident's file, nor in how much is read for it.
 func TestNotNamed(t *testing.T) {
 	w := newTown(t)
-	w.ask(residents[1])
-	var hidden broker.Hash
-	w.cfg.NotNamed = func(m audit.Mention) bool { return m.Hash == hidden }
-	hidden = w.ask(residents[0], residents[1])
+	named := w.ask(residents[1])
+	hidden := []broker.Hash{w.ask(residents[0], residents[1]), w.ask(residents[1]), w.ask(residents[1])}
+	w.hide(hidden...)
 	m := w.build()
-	sealedLength := func(seq uint64) int {
-		data, err := readSealed(w.cfg.Dir, seq)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(data)
-	}
-	if n, err := NotNamed(t.Context(), w.cfg.Dir, 0, w.vault); n != 2 || err != nil || m.Size != 1 {
-		t.Errorf("%d not named, %d named, %v", n, m.Size, err)
+	if got, err := NotNamed(t.Context(), w.cfg, 0); err != nil || !slices.Equal(hashesOf(got), sorted(hidden)) || len(got[0].Pseudonyms) != 2 || got[0].Time.IsZero() || m.Size != 1 {
+		t.Errorf("%+v not named, %d named, %v", got, m.Size, err)
 	}
 	second, third := w.build(), w.build()
-	if second.Withheld == third.Withheld || sealedLength(0)/1000 != sealedLength(1)/1000 {
-		t.Errorf("that nothing is withheld shows: %s, %s, %d, %d bytes", second.Withheld, third.Withheld, sealedLength(0), sealedLength(1))
+	if second.Withheld == third.Withheld || len(w.sealedLine(0))/1000 != len(w.sealedLine(1))/1000 {
+		t.Errorf("that nothing is withheld shows: %s, %s, %d, %d bytes", second.Withheld, third.Withheld, len(w.sealedLine(0)), len(w.sealedLine(1)))
 	}
 	w.seal()
-	if got, err := Verify(w.prove(residents[0]), w.keys(), w.ring.PseudonymKeys(), residents[0]); err != nil || len(got.Events) != 0 {
-		t.Errorf("%+v, %v", got, err)
+	var reads []int
+	for of, want := range map[broker.BSN][]broker.Hash{residents[0]: nil, residents[1]: {named}, residents[2]: nil} {
+		if got, err := Verify(w.prove(of), w.keys(), w.ring.PseudonymKeys(), of); err != nil || !slices.Equal(got.Events, want) {
+			t.Errorf("%+v, %v; want %v", got, err, want)
+		}
+		source := &counted{Source: w.cfg.Store}
+		c := w.cfg
+		c.Store = source
+		quick, err := Mentions(t.Context(), c, checkpoint.OpenLog(w.merkle, w.keys()), audit.MentionsConfig{Of: w.ring.Pseudonyms(of)})
+		if err != nil || !reflect.DeepEqual(quick, w.mentions(of)) || !slices.Equal(hashesOf(quick), want) {
+			t.Errorf("by the index %+v, of the whole log %+v, %v; want %v", quick, w.mentions(of), err, want)
+		}
+		reads = append(reads, source.entries-len(want))
 	}
-	if _, err := Check(t.Context(), w.cfg, nil); err != nil {
+	if reads[0] != reads[1] || reads[1] != reads[2] {
+		t.Errorf("how much is read tells: %v", reads)
+	}
+	if _, err := Check(t.Context(), w.cfg, w.sealedManifests()); err != nil {
 		t.Error(err)
 	}
-	theirs, err := readSealed(w.cfg.Dir, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err := readSealed(w.cfg.Dir, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+
+	theirs, own := w.sealedLine(0), w.sealedLine(1)
 	w.put(1, bytes.Replace(w.file(1), own, theirs, 1))
-	if _, err := NotNamed(t.Context(), w.cfg.Dir, 1, w.vault); !errors.Is(err, errNotNamed) {
+	if _, err := NotNamed(t.Context(), w.cfg, 1); !errors.Is(err, errNotNamed) {
 		t.Errorf("the index of another day is taken for this one's: %v", err)
+	}
+	if n, err := Check(t.Context(), w.cfg, nil); n != 1 || !errors.Is(err, errNotNamed) {
+		t.Errorf("it passes the check: %d, %v", n, err)
+	}
+	w.put(1, bytes.Replace(w.file(1), theirs, own, 1))
+	w.hide(hidden[0])
+	if n, err := Check(t.Context(), w.cfg, nil); n != 0 || err == nil {
+		t.Errorf("two events are left out without a reason, and it passes the check: %d, %v", n, err)
+	}
+}
+
+func (w *town) sealedLine(seq uint64) []byte {
+	w.t.Helper()
+	line, err := readSealed(w.cfg.Dir, seq)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return line
+}
+
+// TestNotKnownWhatIsNotNamed: where it can't be told whether an event is named, no index is made, nothing is found and nothing
+// proved of who it is about. Others are told what is theirs.
+func TestNotKnownWhatIsNotNamed(t *testing.T) {
+	w := newTown(t)
+	lost := w.ask(residents[0])
+	w.ask(residents[1])
+	unknown := errors.New("unknown")
+	w.cfg.NotNamed = func(_ context.Context, m audit.Mention) (bool, error) {
+		if m.Hash == lost {
+			return false, unknown
+		}
+		return false, nil
+	}
+	if _, err := Build(t.Context(), w.cfg); !errors.Is(err, unknown) {
+		t.Errorf("built: %v", err)
+	}
+	if made, err := Made(w.cfg.Dir); made != 0 || err != nil {
+		t.Errorf("%d made, %v", made, err)
+	}
+	for of, want := range map[broker.BSN]error{residents[0]: unknown, residents[1]: nil} {
+		if got, err := Mentions(t.Context(), w.cfg, nil, audit.MentionsConfig{Of: w.ring.Pseudonyms(of)}); !errors.Is(err, want) || (err == nil) != (len(got) == 1) {
+			t.Errorf("%+v, %v; want %v", got, err, want)
+		}
+	}
+}
+
+// halfRing can't read one reference.
+type halfRing struct {
+	Ring
+	lost []byte
+}
+
+func (r halfRing) OpenRef(ref []byte) (string, error) {
+	if bytes.Equal(ref, r.lost) {
+		return "", errors.New("lost")
+	}
+	return r.Ring.OpenRef(ref)
+}
+
+// TestHalfReadNotNamed: an event of which a part can't be read counts as unreadable, to who is in the other part too: that what is
+// not named is theirs does not show.
+func TestHalfReadNotNamed(t *testing.T) {
+	w := newTown(t)
+	hidden := w.ask(residents[0], residents[1])
+	page, err := w.store.Read(t.Context(), journal.Audit("gw"), journal.ID{}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := audit.Decode(page[len(page)-1].Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.cfg.Ring = halfRing{w.cfg.Ring, e.Subjects[1].Ref}
+	w.hide(hidden)
+	if m := w.build(); m.Unreadable != 1 || m.Size != 0 {
+		t.Errorf("%+v", m)
+	}
+	w.seal()
+	for _, of := range residents[:3] {
+		got := w.mentions(of)
+		if len(got) != 1 || !got[0].Damaged || len(got[0].Pseudonyms) != 0 {
+			t.Errorf("%+v", got)
+		}
+		if got, err := Verify(w.prove(of), w.keys(), w.ring.PseudonymKeys(), of); err != nil || len(got.Events) != 0 || got.Unreadable != 1 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	if got, err := NotNamed(t.Context(), w.cfg, 0); err != nil || !slices.Equal(hashesOf(got), []broker.Hash{hidden}) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

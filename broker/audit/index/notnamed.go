@@ -7,35 +7,42 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/schakel/schakel/broker"
+	"github.com/schakel/schakel/broker/audit"
+	"github.com/schakel/schakel/broker/journal"
 	"github.com/schakel/schakel/keys"
 )
 
-// notNamed is the index of what the law permits not to name, as it is encrypted. The nonce keeps its commitment from being tried
-// out: that there is nothing must not show either.
+// notNamed is the index of what the law permits not to name, as it is encrypted: where its events stand, from which the log makes
+// its tree again. The nonce keeps its commitment from being tried out: that there is nothing must not show either.
 type notNamed struct {
-	Nonce   []byte           `json:"nonce"`
-	Root    broker.Hash      `json:"root"`
-	Entries [][2]broker.Hash `json:"entries"` // key and digest
-	Padding string           `json:"padding"`
+	Nonce   []byte       `json:"nonce"`
+	Events  []eventPlace `json:"events"`
+	Padding string       `json:"padding"`
+}
+
+type eventPlace struct {
+	Writer string   `json:"writer"`
+	ID     audit.ID `json:"id"`
 }
 
 // The data key and the context of what is not named.
 const (
 	notNamedKey     = "index:not-named"
 	notNamedContext = "index"
-	notNamedPage    = 16 << 10 // its length is a multiple of this
+	notNamedPage    = 16 << 10 // its length is a multiple of this: some three hundred events
 )
 
-func (c Config) sealNotNamed(ctx context.Context, m *Manifest, t *tree) ([]byte, error) {
-	n := notNamed{Nonce: make([]byte, 32), Root: t.root, Entries: [][2]broker.Hash{}}
+func (c Config) sealNotNamed(ctx context.Context, m *Manifest, got content) ([]byte, error) {
+	n := notNamed{Nonce: make([]byte, 32), Events: []eventPlace{}}
 	_, _ = rand.Read(n.Nonce) // never fails (crypto/rand)
-	for _, e := range t.entries {
-		n.Entries = append(n.Entries, [2]broker.Hash{e.key, e.digest})
+	for _, p := range got.unnamed {
+		n.Events = append(n.Events, eventPlace{p.writer, audit.ID(p.id)})
 	}
-	m.Withheld = n.commitment()
+	m.Withheld = n.commitment(got.notNamed)
 	plain, err := json.Marshal(n)
 	if err != nil {
 		return nil, err
@@ -51,10 +58,11 @@ func (c Config) sealNotNamed(ctx context.Context, m *Manifest, t *tree) ([]byte,
 	return json.Marshal(part)
 }
 
-func (n notNamed) commitment() broker.Hash {
+// commitment is what a manifest says of the tree of what is not named.
+func (n notNamed) commitment(t *tree) broker.Hash {
 	b := append([]byte("schakel index not named\n"), n.Nonce...)
-	b = append(b, n.Root[:]...)
-	return sha256.Sum256(binary.BigEndian.AppendUint64(b, uint64(len(n.Entries))))
+	b = append(b, t.root[:]...)
+	return sha256.Sum256(binary.BigEndian.AppendUint64(b, uint64(len(t.entries))))
 }
 
 // Opener decrypts the index of what is not named (keys.Vault).
@@ -62,37 +70,66 @@ type Opener interface {
 	Open(ctx context.Context, context string, p keys.Part) (text []byte, keyID string, err error)
 }
 
-// NotNamed tells how many entries the index of what is not named has, after making sure that it is the one that the manifest
-// commits to. It is for the functionaris gegevensbescherming alone.
-func NotNamed(ctx context.Context, dir string, seq uint64, vault Opener) (entries int, err error) {
-	m, _, err := readFile(dir, seq)
+// openNotNamed decrypts the index of what is not named; whether it is the one that the manifest commits to is not looked at.
+func (c Config) openNotNamed(ctx context.Context, m Manifest) (n notNamed, err error) {
+	data, err := readSealed(c.Dir, m.Seq)
 	if err != nil {
-		return 0, err
-	}
-	data, err := readSealed(dir, seq)
-	if err != nil {
-		return 0, err
+		return n, err
 	}
 	var part keys.Part
-	if err := json.Unmarshal(data, &part); err != nil {
-		return 0, errNotNamed
+	if json.Unmarshal(data, &part) != nil {
+		return n, errNotNamed
 	}
-	plain, key, err := vault.Open(ctx, notNamedContext, part)
+	plain, key, err := c.Vault.Open(ctx, notNamedContext, part)
 	if err != nil {
-		return 0, err
+		return n, err
 	}
-	var n notNamed
-	if json.Unmarshal(plain, &n) != nil || key != notNamedKey || n.commitment() != m.Withheld {
-		return 0, errNotNamed
+	if json.Unmarshal(plain, &n) != nil || key != notNamedKey {
+		return n, errNotNamed
 	}
-	list := make([]entry, len(n.Entries))
-	for i, e := range n.Entries {
-		list[i] = entry{e[0], e[1]}
+	return n, nil
+}
+
+// NotNamed gives the events of an index that are not named to their data subjects, after making sure that they are all that its
+// manifest commits to. It is for the functionaris gegevensbescherming alone.
+func NotNamed(ctx context.Context, c Config, seq uint64) (out []audit.Mention, err error) {
+	fail := func(err error) ([]audit.Mention, error) { return nil, fmt.Errorf("open index %d: %w", seq, err) }
+	m, err := readManifest(c.Dir, seq)
+	if err != nil {
+		return fail(err)
 	}
-	if t, err := newTree(list); err != nil || t.root != n.Root {
-		return 0, errNotNamed
+	n, err := c.openNotNamed(ctx, m)
+	if err != nil {
+		return fail(err)
 	}
-	return len(list), nil
+	about := map[string][]broker.Hash{}
+	for _, e := range n.Events {
+		one := audit.MentionsConfig{Store: c.Store, KeyOf: c.Ring.OpenRef, UpTo: map[string]journal.ID{e.Writer: journal.ID(e.ID)},
+			After: map[string]journal.ID{e.Writer: journal.ID(e.ID).Before()}}
+		for e, err := range audit.Mentions(ctx, one) {
+			if err != nil {
+				return fail(err)
+			}
+			for _, p := range e.Pseudonyms {
+				about[p] = append(about[p], e.Hash)
+			}
+			out = append(out, e)
+		}
+	}
+	t, err := m.treeOf(about)
+	if err == nil && n.commitment(t) != m.Withheld {
+		err = errNotNamed
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return out, nil
+}
+
+// Made tells how many indexes a folder has; they have the numbers from 0.
+func Made(dir string) (int, error) {
+	list, err := numbers(dir)
+	return len(list), err
 }
 
 var errNotNamed = errors.New("the index of what is not named is not the one that its manifest commits to")
