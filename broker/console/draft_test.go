@@ -211,7 +211,7 @@ func TestBrokenDraft(t *testing.T) {
 	v.get(at + "/voortgang") // which ends when the work does
 	for lang, want := range map[string]string{"nl": "Dit kan pas als bij ‘Klopt het?’ geen meldingen meer staan.", "en": "This can be answered once ‘Is it correct?’ has no findings left."} {
 		v.send("/taal", url.Values{"taal": {lang}})
-		if _, body := v.get(at); strings.Count(body, "<p>"+want+"</p>") != 6 || strings.Contains(body, "rego_parse_error") || strings.Contains(body, "hier klopt de schrijfwijze niet") != (lang == "nl") {
+		if _, body := v.get(at); strings.Count(body, "<p>"+want+"</p>") != 6 || strings.Contains(body, "rego_parse_error") || strings.Contains(body, "hier klopt de schrijfwijze niet") != (lang == "nl") || !strings.Contains(body, `<span lang="en">`) {
 			t.Errorf("in %s: %d times", lang, strings.Count(body, want))
 		}
 	}

@@ -164,6 +164,7 @@ type checkAnswer struct {
 type checkFinding struct {
 	Line    int    `json:"line"`
 	Problem string `json:"problem"`
+	Said    string `json:"said,omitempty"` // English
 	Advice  string `json:"advice"`
 }
 
@@ -181,7 +182,7 @@ func (k *Console) checkFile(c *call) error {
 	here, others := findings(files, path)
 	a := checkAnswer{Lines: highlight([]byte(content)), Findings: []checkFinding{}, Others: others, Summary: c.Summary(len(here), others)}
 	for _, f := range here {
-		a.Findings = append(a.Findings, checkFinding{f.Line, c.Text(f.Problem), c.Text(f.Advice)})
+		a.Findings = append(a.Findings, checkFinding{f.Line, c.Text(f.Problem), f.Said, c.Text(f.Advice)})
 	}
 	return c.json(a)
 }

@@ -72,7 +72,7 @@ type checker struct {
 }
 
 func (c *checker) add(rule, file string, line int, problem, advice broker.Text) {
-	c.report.Findings = append(c.report.Findings, Finding{placeIn(c.files, file, line), rule, problem, advice})
+	c.report.Findings = append(c.report.Findings, Finding{Place: placeIn(c.files, file, line), Rule: rule, Problem: problem, Advice: advice})
 }
 
 func (c *checker) done() CheckReport {
@@ -155,29 +155,30 @@ func (c *checker) fault(rule string, f *ast.Error) {
 	if f.Location != nil {
 		file, line = f.Location.File, f.Location.Row
 	}
-	problem := broker.Text{NL: inDutch(f.Message), EN: f.Message}
+	problem, said := told(f.Message)
 	if f.Details != nil {
-		details := " (" + strings.Join(f.Details.Lines(), "; ") + ")"
-		problem.NL, problem.EN = problem.NL+details, problem.EN+details
+		said = strings.Join(append([]string{said}, f.Details.Lines()...), "; ")
 	}
 	c.add(rule, file, line, problem, advice)
+	c.report.Findings[len(c.report.Findings)-1].Said = strings.TrimPrefix(said, "; ")
 }
 
-// inDutch says in Dutch what the compiler says most. The rest it says itself, in English.
-func inDutch(message string) string {
-	for _, known := range [][2]string{
-		{`^var (.+) is unsafe$`, "de variabele $1 krijgt nergens een waarde"},
-		{`^(?:assigned|declared) var (.+) unused$`, "de variabele $1 wordt niet gebruikt"},
-		{`^undefined ref: (.+)$`, "dit pad bestaat niet: $1"},
-		{`^unexpected (.+?) token(|: .*)$`, "hier klopt de schrijfwijze niet, bij: $1$2"},
-		{`^rule (.+) is recursive: (.+)$`, "de regel $1 verwijst naar zichzelf: $2"},
-		{`^(.+) keyword cannot be used for rule .*$`, "hier hoort het woord $1 niet"},
+// told says in both languages what the compiler says most. The rest it says itself.
+func told(message string) (problem broker.Text, said string) {
+	for _, known := range []struct{ message, nl, en, said string }{
+		{`^var (.+) is unsafe$`, "de variabele $1 krijgt nergens een waarde", "the variable $1 gets a value nowhere", ""},
+		{`^(?:assigned|declared) var (.+) unused$`, "de variabele $1 wordt niet gebruikt", "the variable $1 is not used", ""},
+		{`^undefined ref: (.+)$`, "dit pad bestaat niet: $1", "this path does not exist: $1", ""},
+		{`^unexpected (.+?) token(?:|: (.*))$`, "hier klopt de schrijfwijze niet, bij: $1", "this is not written right, at: $1", "$2"},
+		{`^rule (.+) is recursive: (.+)$`, "de regel $1 verwijst naar zichzelf: $2", "the rule $1 refers to itself: $2", ""},
+		{`^(.+) keyword cannot be used for rule .*$`, "hier hoort het woord $1 niet", "the word $1 does not belong here", ""},
 	} {
-		if re := regexp.MustCompile(known[0]); re.MatchString(message) {
-			return re.ReplaceAllString(message, known[1])
+		if re := regexp.MustCompile(known.message); re.MatchString(message) {
+			in := func(text string) string { return re.ReplaceAllString(message, text) }
+			return broker.Text{NL: in(known.nl), EN: in(known.en)}, in(known.said)
 		}
 	}
-	return "de compiler zegt: " + message
+	return broker.Text{NL: "de compiler keurt dit af:", EN: "the compiler refuses this:"}, message
 }
 
 // format demands the layout of opa fmt.

@@ -3,9 +3,11 @@ package workbench_test
 import (
 	"bytes"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/schakel/schakel/broker"
 	"github.com/schakel/schakel/broker/decide"
 	"github.com/schakel/schakel/broker/workbench"
 	"github.com/schakel/schakel/policies"
@@ -92,5 +94,24 @@ func TestCheckFinds(t *testing.T) {
 			}
 			t.Errorf("not found; found %+v", got.Findings)
 		})
+	}
+}
+
+// What the compiler says in its own words is told apart from what is said in the reader's.
+func TestCompilersWords(t *testing.T) {
+	const file = "schakel/field.rego"
+	for added, want := range map[string]workbench.Finding{
+		"left if := 1\n": {Problem: broker.Text{NL: "hier klopt de schrijfwijze niet, bij: assign", EN: "this is not written right, at: assign"}},
+		"default special := 1\ndefault special := 2\n": {Problem: broker.Text{NL: "de compiler keurt dit af:", EN: "the compiler refuses this:"}, Said: "multiple default rules"},
+	} {
+		files := policies.Files()
+		maps.DeleteFunc(files, func(file string, _ []byte) bool { return decide.IsTest(file) })
+		files[file] = append(files[file], "\n"+added...)
+		found := workbench.Check(files).Findings
+		if !slices.ContainsFunc(found, func(f workbench.Finding) bool {
+			return f.Problem == want.Problem && strings.Contains(f.Said, want.Said) && f.Advice.NL != ""
+		}) {
+			t.Errorf("%q: %+v", added, found)
+		}
 	}
 }

@@ -26,9 +26,10 @@ type Place struct {
 // Finding is one thing wrong with a policy.
 type Finding struct {
 	Place
-	Rule    string      `json:"rule"`    // which check found it; a closed list, see Check
-	Problem broker.Text `json:"problem"` // what is wrong
-	Advice  broker.Text `json:"advice"`  // what to do
+	Rule    string      `json:"rule"`           // which check found it; a closed list, see Check
+	Problem broker.Text `json:"problem"`        // what is wrong
+	Said    string      `json:"said,omitempty"` // what the compiler says of it beyond that, in its own English
+	Advice  broker.Text `json:"advice"`         // what to do
 }
 
 // placeIn finds a line in the files.

@@ -151,7 +151,7 @@ func policyFolder(dir string) (map[string][]byte, error) {
 func printCheck(out io.Writer, r workbench.CheckReport, revision broker.Revision) error {
 	for _, f := range r.Findings {
 		if _, err := fmt.Fprintf(out, "%s:%d: %s\n    %s\n  %s %s\n  %s %s\n\n", f.File, f.Line, f.Rule, strings.TrimSpace(f.Source),
-			f.Problem.NL, f.Advice.NL, f.Problem.EN, f.Advice.EN); err != nil {
+			strings.TrimSpace(f.Problem.NL+" "+f.Said), f.Advice.NL, strings.TrimSpace(f.Problem.EN+" "+f.Said), f.Advice.EN); err != nil {
 			return err
 		}
 	}

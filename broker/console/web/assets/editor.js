@@ -66,6 +66,12 @@ export function start() {
       const text = document.createElement("p");
       const strong = document.createElement("b");
       strong.textContent = f.problem;
+      if (f.said) {
+        const said = document.createElement("span");
+        said.lang = "en";
+        said.textContent = f.said;
+        strong.append(" ", said);
+      }
       const go = document.createElement("button");
       go.type = "button";
       go.className = "link-button";
