@@ -41,6 +41,9 @@ functionaris-gegevensbescherming or privacy-officer decides otherwise with --wit
 their own key that they are; that they looked, on which ground, is recorded first. --proof writes a file beside it, by which its
 bearer can see that nothing was left out (` + "`schakel audit index check`" + `): it holds no data, and belongs in their own hands.
 
+What the policy that decided lists as not to be named (AVG 23, ` + decide.NotNamedFile + `) stands in no report and no file; every
+report says so in the same words. The functionaris-gegevensbescherming finds it: ` + "`schakel audit index not-named`" + `.
+
 Where it stands, the daily index says, as far as it is sealed in the Merkle log; only that and what is newer is read. --whole-log
 reads every event instead, at tens of thousands a second: it also finds what an index left out, as ` + "`schakel audit index verify`" + ` does
 for everybody.`,
