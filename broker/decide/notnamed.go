@@ -46,10 +46,12 @@ type Fault struct {
 	File            string
 	Line            int // from 1
 	Problem, Advice broker.Text
+	Said            string // what the decoder says of it, in its own English; mostly ""
 }
 
 func (f *Fault) Error() string {
-	return fmt.Sprintf("%s:%d: %s; %s", f.File, f.Line, f.Problem.EN, f.Advice.EN)
+	problem := strings.TrimSuffix(f.Problem.EN+" "+f.Said, " ")
+	return fmt.Sprintf("%s:%d: %s; %s", f.File, f.Line, problem, f.Advice.EN)
 }
 
 var ground = regexp.MustCompile(`^AVG 23\(1\)[a-j]$`)
@@ -66,13 +68,13 @@ func ReadNotNamed(files map[string][]byte) (NotNamed, error) {
 		Requests  []json.RawMessage `json:"requests"`
 	}
 	if err := strictly(data, &list); err != nil {
-		return NotNamed{}, notNamedFault(1, "dit is geen lijst met decided_by en requests: "+err.Error(), "this is no list with decided_by and requests: "+err.Error(),
+		return NotNamed{}, notNamedFault(1, err.Error(), "dit is geen lijst met decided_by en requests:", "this is no list with decided_by and requests:",
 			"Neem de vorm over van het meegeleverde bestand.", "Take the form of the file that ships with Schakel.")
 	}
 	out := NotNamed{DecidedBy: list.DecidedBy}
 	var wrong []error
 	if list.DecidedBy.NL == "" || list.DecidedBy.EN == "" {
-		wrong = append(wrong, notNamedFault(1, "er staat niet wie dit besluit", "it does not say who decides this",
+		wrong = append(wrong, notNamedFault(1, "", "er staat niet wie dit besluit", "it does not say who decides this",
 			"Zeg het in decided_by, met nl en en.", "Say so in decided_by, with nl and en."))
 	}
 	at := 0
@@ -81,7 +83,7 @@ func ReadNotNamed(files map[string][]byte) (NotNamed, error) {
 		u := Unnamed{line: 1 + bytes.Count(data[:at], []byte("\n"))}
 		at += len(raw)
 		if err := strictly(raw, &u); err != nil {
-			wrong = append(wrong, u.fault("dit is geen regel van deze lijst: "+err.Error(), "this is no line of this list: "+err.Error(),
+			wrong = append(wrong, notNamedFault(u.line, err.Error(), "dit is geen regel van deze lijst:", "this is no line of this list:",
 				"Een regel heeft purpose, ground en why, en waar nodig role.", "A line has purpose, ground and why, and role where needed."))
 			continue
 		}
@@ -120,11 +122,11 @@ func (u Unnamed) unlisted(list, word string) error {
 }
 
 func (u Unnamed) fault(nl, en, dan, then string) error {
-	return notNamedFault(u.line, nl, en, dan, then)
+	return notNamedFault(u.line, "", nl, en, dan, then)
 }
 
-func notNamedFault(line int, nl, en, dan, then string) error {
-	return &Fault{NotNamedFile, line, broker.Text{NL: nl, EN: en}, broker.Text{NL: dan, EN: then}}
+func notNamedFault(line int, said, nl, en, dan, then string) error {
+	return &Fault{NotNamedFile, line, broker.Text{NL: nl, EN: en}, broker.Text{NL: dan, EN: then}, said}
 }
 
 // strictly decodes JSON without keys that nobody reads.

@@ -123,6 +123,7 @@ func (c *checker) engine(rule string, err error) {
 		}
 	case errors.As(err, &fault):
 		c.add(rule, fault.File, fault.Line, fault.Problem, fault.Advice)
+		c.report.Findings[len(c.report.Findings)-1].Said = fault.Said
 	default:
 		c.add(rule, c.fileIn(err), 0, broker.Text{NL: "dit kan niet worden gelezen: " + err.Error(), EN: err.Error()},
 			broker.Text{NL: "Herstel dit bestand; het moet geldige JSON zijn.", EN: "Mend this file; it must be valid JSON."})
