@@ -167,4 +167,3 @@ func (s lineSet) add(file string, parts []cover.Range) {
 		}
 	}
 }
-

@@ -129,6 +129,15 @@ func TestMutateSkips(t *testing.T) {
 	}
 }
 
+// A policy with rules where the guards of variants look comes to an end.
+func TestMutateGuardsAreNoRules(t *testing.T) {
+	files := small("allow if input.open\n", "test_yes if small.allow with input as {\"open\": true}\n")
+	files["schakel/workbench.rego"] = []byte("package workbench\n\noff[\"1\"] if data.schakel.small.allow\n")
+	if got, err := mutated(files); err == nil || !strings.Contains(err.Error(), "recursive") {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
 func TestMutateDemandsPassingTests(t *testing.T) {
 	_, err := mutated(small(twoConditions, "test_wrong if not small.allow with input as {}\n"))
 	if err == nil || !strings.Contains(err.Error(), "test_wrong fails before") {

@@ -51,6 +51,8 @@ func NewSuite(files map[string][]byte) (*Suite, error) {
 	if err != nil {
 		return nil, fmt.Errorf("test policy: %w", err)
 	}
+	vary := sync.OnceValue(func() varied { return variants(source, files) })
+	go vary() // one core compiles what Mutate asks for later
 	modules := maps.Clone(source.Modules)
 	maps.Copy(modules, source.Tests)
 	compiler, err := source.Compile(modules, true)
@@ -69,14 +71,12 @@ func NewSuite(files map[string][]byte) (*Suite, error) {
 	if err != nil {
 		return nil, fmt.Errorf("test policy: %w", err)
 	}
-	return &Suite{suite: suite{compiler, data.(ast.Object), tests}, files: files, source: source, rules: rules,
-		varied: sync.OnceValue(func() varied { return variants(source, files) })}, nil
+	return &Suite{suite: suite{compiler, data.(ast.Object), tests}, files: files, source: source, rules: rules, varied: vary}, nil
 }
 
 // Test runs every rule test_… of the *_test.rego files and reports the lines of the policy that none reaches.
 func (s *Suite) Test(ctx context.Context) (TestReport, error) {
 	report := TestReport{Failed: []Failure{}, Uncovered: []Place{}}
-	go s.varied() // one core compiles what Mutate asks for next
 	if err := s.runAll(ctx); err != nil {
 		return report, fmt.Errorf("test policy: %w", err)
 	}
