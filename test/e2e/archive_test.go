@@ -147,7 +147,7 @@ func TestArchive(t *testing.T) {
 		t.Errorf("%+v, %+v", after, after.Archive)
 	}
 	var r replayed
-	if code := a.json(t, &r, "replay"); code != 0 || !r.OK || r.Events != 280 || r.Identical != r.Decisions {
+	if code := a.json(t, &r, "replay"); code != 0 || !r.OK || r.Events < 280 || r.Identical != r.Decisions { // more where an answer that failed was recorded
 		t.Errorf("replay: exit %d, %+v", code, r)
 	}
 	out, say, err := a.subject(a.v["BSN"], "subject", "--bsn", "-", "--officer", "fg-1", "--purpose", "inzage", "--ground", "AVG 15, dossier 1", "--json")
@@ -155,8 +155,8 @@ func TestArchive(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &about)
 	}
-	if err != nil || len(about.Acts) != 280 {
-		t.Errorf("the resident is told of %d looks: %v, %s", len(about.Acts), err, say)
+	if err != nil || len(about.Acts) != r.Events {
+		t.Errorf("the resident is told of %d looks of %d: %v, %s", len(about.Acts), r.Events, err, say)
 	}
 
 	a.bent(t)
