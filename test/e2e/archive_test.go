@@ -58,10 +58,10 @@ type archived struct {
 }
 
 // json runs a command with --json and tells its exit code.
-func (a *archived) json(t *testing.T, to any, args ...string) (code int) {
+func (w *world) json(t *testing.T, to any, args ...string) (code int) {
 	t.Helper()
 	c := exec.Command(binary, append([]string{"audit"}, append(args, "--json")...)...)
-	c.Env = append(c.Environ(), "SCHAKEL_DATA="+a.dir)
+	c.Env = append(c.Environ(), "SCHAKEL_DATA="+w.dir)
 	out, err := c.Output()
 	if err := json.Unmarshal(out, to); err != nil {
 		t.Fatalf("%v: %v, %s", args, err, out)
@@ -96,18 +96,28 @@ func (a *archived) ask(t *testing.T, n int, worker, role, purpose string, status
 }
 
 // held waits until everything is under a checkpoint, and verifies it.
-func (a *archived) held(t *testing.T, more ...string) (v verified) {
+func (w *world) held(t *testing.T, more ...string) (v verified) {
 	t.Helper()
-	for end := time.Now().Add(soon); ; time.Sleep(500 * time.Millisecond) {
+	for end := time.Now().Add(soon); ; {
+		before := w.checkpoint()
 		v = verified{}
-		code := a.json(t, &v, append([]string{"verify"}, more...)...)
+		code := w.json(t, &v, append([]string{"verify"}, more...)...)
 		if c := v.Checkpoint; code == 0 && v.OK && c != nil && c.Size == v.entries()+c.Indexes+c.Segments && v.Sealed == v.entries() {
 			return v
 		}
 		if time.Now().After(end) {
 			t.Fatalf("not whole, or not sealed: exit %d, %+v", code, v)
 		}
+		for look := time.Now().Add(5 * time.Second); w.checkpoint() == before && time.Now().Before(look); {
+			time.Sleep(20 * time.Millisecond)
+		}
 	}
+}
+
+// checkpoint gives the newest one; "" where there is none yet.
+func (w *world) checkpoint() string {
+	data, _ := os.ReadFile(filepath.Join(w.dir, "checkpoints", "checkpoint"))
+	return string(data)
 }
 
 // TestArchive: old events of a gateway on Redis move into files and are dropped there. Nobody who reads the log sees a
