@@ -9,8 +9,8 @@ import (
 	"github.com/schakel/schakel/broker"
 )
 
-// BenchmarkRequest is one request through the whole gateway but for the network: 64 at a time, on a real Redis. The
-// figures kept in baseline.txt are of this one; compare with benchstat.
+// BenchmarkRequest is one request through the whole gateway but for the network: 64 at a time, on a real Redis.
+// baseline.txt has its figures, and those of its parts.
 func BenchmarkRequest(b *testing.B) {
 	for _, kind := range []string{kindFloor, kindBroker} {
 		b.Run(kind, func(b *testing.B) { benchmarkRequest(b, kind) })

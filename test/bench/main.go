@@ -77,6 +77,11 @@ func run() error {
 			o.rounds = 3
 		}
 	}
+	if o.out != "" { // before all the work
+		if err := os.MkdirAll(o.out, 0o755); err != nil {
+			return err
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	b, err := begin(ctx, o)
