@@ -71,8 +71,9 @@ type checker struct {
 	report CheckReport
 }
 
-func (c *checker) add(rule, file string, line int, problem, advice broker.Text) {
+func (c *checker) add(rule, file string, line int, problem, advice broker.Text) *Finding {
 	c.report.Findings = append(c.report.Findings, Finding{Place: placeIn(c.files, file, line), Rule: rule, Problem: problem, Advice: advice})
+	return &c.report.Findings[len(c.report.Findings)-1]
 }
 
 func (c *checker) done() CheckReport {
@@ -122,8 +123,7 @@ func (c *checker) engine(rule string, err error) {
 			c.engine(rule, e)
 		}
 	case errors.As(err, &fault):
-		c.add(rule, fault.File, fault.Line, fault.Problem, fault.Advice)
-		c.report.Findings[len(c.report.Findings)-1].Said = fault.Said
+		c.add(rule, fault.File, fault.Line, fault.Problem, fault.Advice).Said = fault.Said
 	default:
 		c.add(rule, c.fileIn(err), 0, broker.Text{NL: "dit kan niet worden gelezen: " + err.Error(), EN: err.Error()},
 			broker.Text{NL: "Herstel dit bestand; het moet geldige JSON zijn.", EN: "Mend this file; it must be valid JSON."})
@@ -160,8 +160,7 @@ func (c *checker) fault(rule string, f *ast.Error) {
 	if f.Details != nil {
 		said = strings.Join(append([]string{said}, f.Details.Lines()...), "; ")
 	}
-	c.add(rule, file, line, problem, advice)
-	c.report.Findings[len(c.report.Findings)-1].Said = strings.TrimPrefix(said, "; ")
+	c.add(rule, file, line, problem, advice).Said = strings.TrimPrefix(said, "; ")
 }
 
 // told says in both languages what the compiler says most. The rest it says itself.
